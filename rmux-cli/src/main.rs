@@ -1,0 +1,2 @@
+//! The `rmux` command.
+fn main() {}

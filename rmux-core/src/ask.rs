@@ -1,0 +1,120 @@
+//! Puts questions to the program's prompter, with the connect deadline standing still meanwhile.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::host::Host;
+use crate::prompt::{
+    HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Question,
+};
+use crate::secret::Secret;
+
+/// Asks on behalf of one connection attempt.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    prompter: Option<Arc<dyn Prompter>>,
+    host: String,
+    user: String,
+    deadline: Deadline,
+}
+
+impl Asker {
+    /// In batch mode nobody is asked.
+    pub(crate) fn new(
+        host: &Host,
+        prompter: Option<Arc<dyn Prompter>>,
+        deadline: Deadline,
+    ) -> Self {
+        Self {
+            prompter: prompter.filter(|_| !host.batch_mode),
+            host: host.name.clone(),
+            user: host.user.clone(),
+            deadline,
+        }
+    }
+
+    /// The deadline of the attempt.
+    pub(crate) fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// Whether there is anybody to ask.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.prompter.is_some()
+    }
+
+    /// Whether to trust a host key.
+    pub(crate) async fn host_key(
+        &self,
+        known_as: &str,
+        algorithm: &str,
+        fingerprint: &str,
+    ) -> Result<bool> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(false);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .host_key(&HostKeyPrompt {
+                host: self.host.clone(),
+                known_as: known_as.to_owned(),
+                algorithm: algorithm.to_owned(),
+                fingerprint: fingerprint.to_owned(),
+            })
+            .await
+    }
+
+    /// The passphrase of a key file.
+    pub(crate) async fn passphrase(&self, path: &Path, attempt: u32) -> Result<Option<Secret>> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(None);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .passphrase(&PassphrasePrompt {
+                host: self.host.clone(),
+                path: path.to_owned(),
+                attempt,
+            })
+            .await
+    }
+
+    /// The account's password.
+    pub(crate) async fn password(&self, attempt: u32) -> Result<Option<Secret>> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(None);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .password(&PasswordPrompt {
+                host: self.host.clone(),
+                user: self.user.clone(),
+                attempt,
+            })
+            .await
+    }
+
+    /// The answers to one round of questions.
+    pub(crate) async fn keyboard_interactive(
+        &self,
+        name: String,
+        instructions: String,
+        questions: Vec<Question>,
+    ) -> Result<Option<Vec<Secret>>> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(None);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .keyboard_interactive(&KeyboardInteractivePrompt {
+                host: self.host.clone(),
+                user: self.user.clone(),
+                name,
+                instructions,
+                questions,
+            })
+            .await
+    }
+}

@@ -1,0 +1,218 @@
+//! The sync twin: the same sessions, commands and children for programs without a runtime.
+//!
+//! One runtime, started at the first use, serves the whole process. A process that forks after
+//! that has no runtime any more: every call there fails at once and says so.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::sync::OnceLock;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::session::{self, CloseReason, ExitStatus, Output, Signal};
+
+/// The runtime that serves the blocking API, and the process that started it.
+static RUNTIME: OnceLock<(Runtime, u32)> = OnceLock::new();
+
+/// The process-wide runtime, started at the first call.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] in a process that was forked after the runtime was started: its
+/// threads exist in the parent only. [`ErrorKind::Io`] where it cannot be started.
+pub fn runtime() -> Result<&'static Runtime> {
+    if RUNTIME.get().is_none() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("rmux")
+            .build()
+            .map_err(|error| Error::io("start", "cannot start the runtime", error))?;
+        // Another thread may have been faster: then this one is dropped unused.
+        if let Err((unused, _)) = RUNTIME.set((runtime, std::process::id())) {
+            unused.shutdown_background();
+        }
+    }
+    let (runtime, pid) = RUNTIME.get().expect("set above");
+    if *pid != std::process::id() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "use after fork",
+            "this process was forked after rmux was first used; connect in the child, before the \
+             parent's first use, or start the child by exec (Python: the \"spawn\" method)",
+        ));
+    }
+    Ok(runtime)
+}
+
+/// A [`Session`](crate::Session) for blocking code.
+#[derive(Debug, Clone)]
+pub struct Session(session::Session);
+
+impl Session {
+    /// As [`Session::connect`](crate::Session::connect).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn connect(destination: &str, config: Config) -> Result<Self> {
+        runtime()?
+            .block_on(session::Session::connect(destination, config))
+            .map(Self)
+    }
+
+    /// What the destination resolved to.
+    pub fn host(&self) -> &Host {
+        self.0.host()
+    }
+
+    /// A program to run; see [`Session::command`](crate::Session::command).
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        Command(self.0.command(program))
+    }
+
+    /// A line for the account's own shell.
+    pub fn shell(&self, line: impl AsRef<OsStr>) -> Command {
+        Command(self.0.shell(line))
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn close(&self) -> Result<()> {
+        runtime()?.block_on(self.0.close());
+        Ok(())
+    }
+
+    /// Waits for the end of the session.
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn closed(&self) -> Result<CloseReason> {
+        Ok(runtime()?.block_on(self.0.closed()))
+    }
+}
+
+/// A [`Command`](crate::Command) for blocking code. Build it with the methods of the async one,
+/// which [`as_mut`](AsMut::as_mut) gives.
+#[derive(Debug, Clone)]
+pub struct Command(session::Command);
+
+impl AsMut<session::Command> for Command {
+    fn as_mut(&mut self) -> &mut session::Command {
+        &mut self.0
+    }
+}
+
+impl Command {
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.0.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
+        self.0.args(args);
+        self
+    }
+
+    /// Starts the command; see [`Command::spawn`](crate::Command::spawn).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn spawn(&self) -> Result<Child> {
+        let child = runtime()?.block_on(self.0.spawn())?;
+        Ok(Child(child))
+    }
+
+    /// Runs the command and collects what it writes; see
+    /// [`Command::output`](crate::Command::output).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn output(&self) -> Result<Output> {
+        runtime()?.block_on(self.0.output())
+    }
+
+    /// Runs the command with this process' streams; see
+    /// [`Command::status`](crate::Command::status).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn status(&self) -> Result<ExitStatus> {
+        runtime()?.block_on(self.0.status())
+    }
+}
+
+/// A [`Child`](crate::Child) for blocking code.
+#[derive(Debug)]
+pub struct Child(session::Child);
+
+impl Child {
+    /// The command's standard input, once.
+    pub fn take_stdin(&mut self) -> Option<impl Write + Send + use<>> {
+        self.0.stdin.take().map(Blocking)
+    }
+
+    /// The command's standard output, once.
+    pub fn take_stdout(&mut self) -> Option<impl Read + Send + use<>> {
+        self.0.stdout.take().map(Blocking)
+    }
+
+    /// The command's standard error, once.
+    pub fn take_stderr(&mut self) -> Option<impl Read + Send + use<>> {
+        self.0.stderr.take().map(Blocking)
+    }
+
+    /// Waits for the command to end; see [`Child::wait`](crate::Child::wait).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        runtime()?.block_on(self.0.wait())
+    }
+
+    /// Reads both outputs to their ends; see
+    /// [`Child::wait_with_output`](crate::Child::wait_with_output).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn wait_with_output(self) -> Result<Output> {
+        runtime()?.block_on(self.0.wait_with_output())
+    }
+
+    /// Asks the server to send the command a signal.
+    pub fn signal(&self, signal: &Signal) {
+        self.0.signal(signal);
+    }
+
+    /// Kills the command and waits for its end; see [`Child::kill`](crate::Child::kill).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        runtime()?.block_on(self.0.kill())
+    }
+}
+
+/// A stream of the async API, read or written by waiting.
+struct Blocking<T>(T);
+
+impl<T: tokio::io::AsyncRead + Unpin> Read for Blocking<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        runtime()?.block_on(self.0.read(buffer))
+    }
+}
+
+impl<T: tokio::io::AsyncWrite + Unpin> Write for Blocking<T> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        runtime()?.block_on(self.0.write(data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        runtime()?.block_on(self.0.flush())
+    }
+}

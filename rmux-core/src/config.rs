@@ -1,0 +1,209 @@
+//! How to connect: what a program sets beside, and above, the user's own `ssh_config`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::SessionEvent;
+use crate::prompt::Prompter;
+use crate::secret::Secret;
+
+/// Which `ssh_config` to read.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// `~/.ssh/config`, then `/etc/ssh/ssh_config`, as `ssh` does.
+    #[default]
+    Default,
+    /// No file at all, as `ssh -F none`.
+    None,
+    /// This file only, as `ssh -F file`.
+    Path(PathBuf),
+}
+
+/// What to do about a host key that is not in `known_hosts`. A key that *differs* from the known
+/// one is refused by every policy.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostKeyPolicy {
+    /// Refuse it.
+    Strict,
+    /// Accept it and add it to the first user `known_hosts` file.
+    AcceptNew,
+    /// Ask the [`Prompter`]; accept and add it only on a yes.
+    Ask,
+    /// Check nothing. Only [`Config::danger_accept_any_host_key`] sets this.
+    #[doc(hidden)]
+    DangerAcceptAny,
+}
+
+/// Settings of a connection. What is not set here comes from the user's `ssh_config`, and what is
+/// not set there from rmux's defaults.
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) config_file: ConfigFile,
+    pub(crate) options: Vec<(String, String)>,
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) identity_files: Vec<PathBuf>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) host_key_policy: Option<HostKeyPolicy>,
+    pub(crate) prompter: Option<Arc<dyn Prompter>>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) keepalive: Option<(Duration, u32)>,
+    pub(crate) on_event: Option<Arc<dyn Fn(SessionEvent) + Send + Sync>>,
+    pub(crate) memory_budget: usize,
+    pub(crate) spill_limit: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            config_file: ConfigFile::default(),
+            options: Vec::new(),
+            user: None,
+            port: None,
+            identity_files: Vec::new(),
+            password: None,
+            host_key_policy: None,
+            prompter: None,
+            connect_timeout: None,
+            keepalive: None,
+            on_event: None,
+            memory_budget: 8 << 20,
+            spill_limit: 1 << 30,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which `ssh_config` to read. Default: the user's and the system's.
+    #[must_use]
+    pub fn config_file(mut self, file: ConfigFile) -> Self {
+        self.config_file = file;
+        self
+    }
+
+    /// One `ssh_config` setting that wins over every file, as `ssh -o Key=value`.
+    #[must_use]
+    pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.push((key.into(), value.into()));
+        self
+    }
+
+    /// The account to log in to, as `ssh -l`. A user in the destination wins.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The server's port, as `ssh -p`. A port in the destination wins.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// A private key file to try, as `ssh -i`. May be given several times.
+    #[must_use]
+    pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity_files.push(path.into());
+        self
+    }
+
+    /// The account's password, used where the server asks for one.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// What to do about unknown host keys. Default: what `StrictHostKeyChecking` says, and
+    /// [`HostKeyPolicy::Strict`] where it says nothing and there is no prompter.
+    #[must_use]
+    pub fn host_key_policy(mut self, policy: HostKeyPolicy) -> Self {
+        self.host_key_policy = Some(policy);
+        self
+    }
+
+    /// Accepts **any** host key, known, unknown, changed or revoked, and remembers none: whoever
+    /// answers is trusted with everything sent. For throw-away hosts only.
+    #[must_use]
+    pub fn danger_accept_any_host_key(mut self) -> Self {
+        self.host_key_policy = Some(HostKeyPolicy::DangerAcceptAny);
+        self
+    }
+
+    /// Who answers the questions of connecting. Default: nobody; a question is a refusal.
+    #[must_use]
+    pub fn prompter(mut self, prompter: Arc<dyn Prompter>) -> Self {
+        self.prompter = Some(prompter);
+        self
+    }
+
+    /// How long connecting may take, from the first packet to the authenticated session; the time
+    /// that prompts are open is not counted. Default: `ConnectTimeout`, else 15 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Asks for a sign of life after `interval` of silence, and gives the link up when `count`
+    /// questions in a row stay unanswered. A zero interval turns it off. Default:
+    /// `ServerAliveInterval` and `ServerAliveCountMax` where set, else 20 s and 2.
+    #[must_use]
+    pub fn keepalive(mut self, interval: Duration, count: u32) -> Self {
+        self.keepalive = Some((interval, count));
+        self
+    }
+
+    /// Calls `observer` with every event of the session, from its tasks: it must return soon.
+    #[must_use]
+    pub fn on_event(mut self, observer: impl Fn(SessionEvent) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(observer));
+        self
+    }
+
+    /// How many bytes of unread output one channel holds in memory before it goes to an unlinked
+    /// temporary file. Default: 8 MiB.
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// How many bytes of unread output one channel may put in temporary files. Past that the
+    /// channel fails with [`LimitExceeded`](crate::ErrorKind::LimitExceeded). Default: 1 GiB.
+    #[must_use]
+    pub fn spill_limit(mut self, bytes: u64) -> Self {
+        self.spill_limit = bytes;
+        self
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("config_file", &self.config_file)
+            .field("options", &self.options)
+            .field("user", &self.user)
+            .field("port", &self.port)
+            .field("identity_files", &self.identity_files)
+            .field("password", &self.password)
+            .field("host_key_policy", &self.host_key_policy)
+            .field("prompter", &self.prompter.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("keepalive", &self.keepalive)
+            .field("memory_budget", &self.memory_budget)
+            .field("spill_limit", &self.spill_limit)
+            .finish()
+    }
+}

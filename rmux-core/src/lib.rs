@@ -1,0 +1,51 @@
+//! rmux: connect to a host over SSH once and do everything over that connection.
+//!
+//! A [`Session`] is one host, authenticated once. Commands run on it in the shape of
+//! `std::process`: a [`Command`] is built and [spawned](Command::spawn) into a [`Child`].
+//!
+//! ```no_run
+//! # async fn example() -> rmux_core::Result<()> {
+//! use rmux_core::{Config, Session};
+//!
+//! let session = Session::connect("deploy@build.example.com", Config::new()).await?;
+//! let listing = session.command("ls").args(["-l", "a name with spaces"]).output().await?;
+//! assert!(listing.status.success());
+//! session.close().await;
+//! # Ok(()) }
+//! ```
+//!
+//! The user's `ssh_config`, `known_hosts` and agent are read as `ssh` reads them; [`Config`] sets
+//! what a program wants otherwise. A Tokio runtime is needed; [`blocking`] brings its own.
+//!
+//! Errors are one type, [`Error`], whose [`kind`](Error::kind) says what a caller may act on. A
+//! command's exit status other than 0 is no error.
+#![warn(missing_docs)]
+
+mod ask;
+pub mod blocking;
+mod config;
+mod deadline;
+mod error;
+mod event;
+mod host;
+mod link;
+mod prompt;
+mod quote;
+mod resolve;
+mod secret;
+mod session;
+mod trust;
+
+pub use config::{Config, ConfigFile, HostKeyPolicy};
+pub use error::{Error, ErrorKind, Result};
+pub use event::SessionEvent;
+pub use host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};
+pub use prompt::{
+    Answer, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter,
+    Question,
+};
+pub use secret::Secret;
+pub use session::{
+    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output, Pty,
+    Session, Signal, Stdio,
+};

@@ -1,0 +1,478 @@
+//! Proving to the server who the user is (RFC 4252): keys, questions, password.
+//!
+//! The server's answers carry no tag, so an attempt that was begun is always seen through; what
+//! ends early ends the connection.
+
+use russh::MethodKind;
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, HashAlg, PublicKey};
+
+use super::Lost;
+use super::agent::Agent;
+use super::handler::Handler;
+use super::keys::{FileSigner, KeyFile, SignError};
+use crate::ask::Asker;
+use crate::config::Config;
+use crate::deadline::Expired;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::prompt::Question;
+use crate::secret::Secret;
+
+/// How the server answered one attempt.
+enum Answer {
+    Accepted,
+    /// Refused, or accepted as one step of several; what may be tried now.
+    GoOn {
+        allowed: Vec<MethodKind>,
+        step_done: bool,
+    },
+}
+
+/// A key to offer.
+enum Candidate {
+    Agent(AgentIdentity),
+    File(KeyFile),
+}
+
+struct Attempt<'a> {
+    handle: &'a mut Handle<Handler>,
+    host: &'a Host,
+    asker: &'a Asker,
+    password: Option<Secret>,
+    lost: &'a Lost,
+    agent: Option<Agent>,
+    candidates: std::vec::IntoIter<Candidate>,
+    rsa_hash: Option<HashAlg>,
+    /// What the final error says about why this and that did not do.
+    notes: Vec<String>,
+}
+
+/// Authenticates within the asker's deadline; returns the name of the method that did it.
+pub(super) async fn authenticate(
+    handle: &mut Handle<Handler>,
+    host: &Host,
+    config: &Config,
+    asker: &Asker,
+    lost: &Lost,
+) -> Result<&'static str> {
+    let work = async {
+        let mut attempt = Attempt {
+            handle,
+            host,
+            asker,
+            password: config.password.clone(),
+            lost,
+            agent: None,
+            candidates: Vec::new().into_iter(),
+            rsa_hash: None,
+            notes: Vec::new(),
+        };
+        attempt.run().await
+    };
+    match asker.deadline().run(work).await {
+        Ok(done) => done.map_err(|error| error.with_host(&host.name)),
+        Err(Expired(allowed)) => Err(Error::new(
+            ErrorKind::TimedOut,
+            "authenticate",
+            format!("the server did not finish authentication within {allowed:?}"),
+        )
+        .with_host(&host.name)),
+    }
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self) -> Result<&'static str> {
+        let order: Vec<(MethodKind, &'static str)> = self
+            .host
+            .auth_methods
+            .iter()
+            .filter_map(|name| match name.as_str() {
+                "publickey" => Some((MethodKind::PublicKey, "publickey")),
+                "keyboard-interactive" => {
+                    Some((MethodKind::KeyboardInteractive, "keyboard-interactive"))
+                }
+                "password" => Some((MethodKind::Password, "password")),
+                _ => None,
+            })
+            .collect();
+        if order.iter().any(|(kind, _)| *kind == MethodKind::PublicKey) {
+            self.find_keys().await?;
+        }
+        // Keys cost the server nothing to be asked about, so begin with them; without any, ask
+        // first what the server takes (RFC 4252, section 5.2).
+        let mut allowed = None;
+        if self.candidates.len() == 0 {
+            match self.none().await? {
+                Answer::Accepted => return Ok("none"),
+                Answer::GoOn { allowed: now, .. } => allowed = Some(now),
+            }
+        }
+        'step: loop {
+            for (kind, name) in &order {
+                if allowed
+                    .as_ref()
+                    .is_some_and(|allowed| !allowed.contains(kind))
+                {
+                    continue;
+                }
+                let answer = match kind {
+                    MethodKind::PublicKey => self.public_keys().await?,
+                    MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
+                    _ => self.passwords().await?,
+                };
+                match answer {
+                    None => {}
+                    Some(Answer::Accepted) => return Ok(name),
+                    Some(Answer::GoOn {
+                        allowed: now,
+                        step_done,
+                    }) => {
+                        allowed = Some(now);
+                        if step_done {
+                            continue 'step;
+                        }
+                    }
+                }
+            }
+            return Err(self.failed(allowed.as_deref().unwrap_or_default()));
+        }
+    }
+
+    fn failed(&self, allowed: &[MethodKind]) -> Error {
+        let methods: Vec<&str> = allowed.iter().map(Into::into).collect();
+        let mut message = format!("{} was not let in", self.host.user);
+        if !methods.is_empty() {
+            message += &format!("; the server takes {}", methods.join(", "));
+        }
+        for note in &self.notes {
+            message += "; ";
+            message += note;
+        }
+        Error::new(ErrorKind::AuthFailed, "authenticate", message)
+    }
+
+    /// Agent keys that the identity files name, other agent keys unless they are ruled out, then
+    /// the files the agent does not hold.
+    async fn find_keys(&mut self) -> Result<()> {
+        let mut files = Vec::new();
+        for path in &self.host.identity_files {
+            match KeyFile::open(path) {
+                Ok(file) => files.push(file),
+                Err(why) if self.host.identity_files_named => {
+                    self.notes
+                        .push(format!("identity file {}: {why}", path.display()));
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(socket) = &self.host.agent_socket {
+            match Agent::connect(socket).await {
+                Ok(agent) => self.agent = Some(agent),
+                Err(why) => {
+                    tracing::debug!(socket = %socket.display(), %why, "agent left out");
+                    self.notes
+                        .push(format!("agent {}: {why}", socket.display()));
+                }
+            }
+        }
+        let mut held = self
+            .agent
+            .as_ref()
+            .map(|a| a.identities.clone())
+            .unwrap_or_default();
+        let mut candidates = Vec::new();
+        let mut not_held = Vec::new();
+        for file in files {
+            let same = |identity: &AgentIdentity| {
+                file.public
+                    .as_ref()
+                    .is_some_and(|public| is_plain(identity, public))
+            };
+            match held.iter().position(same) {
+                Some(index) => candidates.push(Candidate::Agent(held.remove(index))),
+                None => not_held.push(Candidate::File(file)),
+            }
+        }
+        if !self.host.identities_only {
+            candidates.extend(held.into_iter().map(Candidate::Agent));
+        }
+        candidates.extend(not_held);
+        self.candidates = candidates.into_iter();
+        Ok(())
+    }
+
+    async fn none(&mut self) -> Result<Answer> {
+        let result = self.handle.authenticate_none(&self.host.user).await;
+        self.answer(result.map_err(|_| ())).await
+    }
+
+    /// Offers the keys that were not offered yet; `None` where there is none.
+    async fn public_keys(&mut self) -> Result<Option<Answer>> {
+        let mut last = None;
+        while let Some(candidate) = self.candidates.next() {
+            let Some(answer) = self.offer(candidate).await? else {
+                continue;
+            };
+            match answer {
+                Answer::GoOn {
+                    step_done: false,
+                    ref allowed,
+                } => {
+                    let over = !allowed.contains(&MethodKind::PublicKey);
+                    last = Some(answer);
+                    if over {
+                        break;
+                    }
+                }
+                decided => return Ok(Some(decided)),
+            }
+        }
+        Ok(last)
+    }
+
+    async fn offer(&mut self, candidate: Candidate) -> Result<Option<Answer>> {
+        let user = self.host.user.clone();
+        let (signed, what) = match candidate {
+            Candidate::Agent(identity) => {
+                let (algorithm, comment) = match &identity {
+                    AgentIdentity::PublicKey { key, comment } => (key.algorithm(), comment.clone()),
+                    AgentIdentity::Certificate {
+                        certificate,
+                        comment,
+                    } => (certificate.algorithm(), comment.clone()),
+                };
+                let hash = self.hash_for(&algorithm).await;
+                let Some(agent) = &mut self.agent else {
+                    return Ok(None);
+                };
+                let signed = match identity {
+                    AgentIdentity::PublicKey { key, .. } => {
+                        self.handle
+                            .authenticate_publickey_with(user, key, hash, agent)
+                            .await
+                    }
+                    AgentIdentity::Certificate { certificate, .. } => {
+                        self.handle
+                            .authenticate_certificate_with(user, certificate, hash, agent)
+                            .await
+                    }
+                };
+                (signed, format!("agent key {comment:?}"))
+            }
+            Candidate::File(file) => {
+                let Some(public) = self.public_part(&file).await? else {
+                    return Ok(None);
+                };
+                let hash = self.hash_for(&public.algorithm()).await;
+                let mut signer = FileSigner {
+                    file: &file,
+                    asker: self.asker,
+                };
+                let signed = self
+                    .handle
+                    .authenticate_publickey_with(user, public, hash, &mut signer)
+                    .await;
+                (signed, format!("identity file {}", file.path.display()))
+            }
+        };
+        match signed {
+            Ok(result) => self.answer(Ok(result)).await.map(Some),
+            Err(SignError::Stop(error)) => Err(error),
+            Err(SignError::Skip(why)) => {
+                if self.handle.is_closed() {
+                    return Err(self.closed().await);
+                }
+                self.notes.push(format!("{what}: {why}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The public half, for which an old-style encrypted file must be unlocked first.
+    async fn public_part(&mut self, file: &KeyFile) -> Result<Option<PublicKey>> {
+        if let Some(public) = &file.public {
+            return Ok(Some(public.clone()));
+        }
+        match file.unlock(self.asker).await {
+            Ok(Some(key)) => Ok(Some(key.public_key().clone())),
+            Ok(None) => {
+                let path = file.path.display();
+                self.notes.push(format!(
+                    "identity file {path}: it is encrypted and no passphrase was given"
+                ));
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) => {
+                self.notes.push(error.message().to_owned());
+                Ok(None)
+            }
+        }
+    }
+
+    /// RSA keys sign with SHA-2: what the server lists (RFC 8308), else SHA-512 as ssh does.
+    async fn hash_for(&mut self, algorithm: &Algorithm) -> Option<HashAlg> {
+        if !matches!(algorithm, Algorithm::Rsa { .. }) {
+            return None;
+        }
+        if self.rsa_hash.is_none() {
+            let listed = self
+                .handle
+                .best_supported_rsa_hash()
+                .await
+                .ok()
+                .flatten()
+                .flatten();
+            self.rsa_hash = Some(listed.unwrap_or(HashAlg::Sha512));
+        }
+        self.rsa_hash
+    }
+
+    async fn passwords(&mut self) -> Result<Option<Answer>> {
+        let mut last = None;
+        for attempt in 1..=self.host.password_prompts {
+            let password = match self.password.take() {
+                Some(password) => password,
+                None => match self.asker.password(attempt).await? {
+                    Some(password) => password,
+                    None => break,
+                },
+            };
+            let result = self
+                .handle
+                .authenticate_password(&self.host.user, password.expose())
+                .await;
+            match self.answer(result.map_err(|_| ())).await? {
+                answer @ Answer::GoOn {
+                    step_done: false, ..
+                } => last = Some(answer),
+                decided => return Ok(Some(decided)),
+            }
+        }
+        if last.is_some() {
+            self.notes.push("the password was not accepted".into());
+        }
+        Ok(last)
+    }
+
+    async fn keyboard_interactive(&mut self) -> Result<Option<Answer>> {
+        let mut last = None;
+        if self.password.is_none() && !self.asker.can_ask() {
+            return Ok(None);
+        }
+        // The password that the program set answers one question for a password.
+        let mut password = self.password.clone();
+        for _ in 0..self.host.password_prompts {
+            let mut round = self
+                .handle
+                .authenticate_keyboard_interactive_start(&self.host.user, None)
+                .await;
+            let answer = loop {
+                match round {
+                    Ok(KeyboardInteractiveAuthResponse::Success) => break Answer::Accepted,
+                    Ok(KeyboardInteractiveAuthResponse::Failure {
+                        remaining_methods,
+                        partial_success,
+                    }) => {
+                        break Answer::GoOn {
+                            allowed: remaining_methods.to_vec(),
+                            step_done: partial_success,
+                        };
+                    }
+                    Ok(KeyboardInteractiveAuthResponse::InfoRequest {
+                        name,
+                        instructions,
+                        prompts,
+                    }) => {
+                        let questions: Vec<Question> = prompts
+                            .into_iter()
+                            .map(|prompt| Question {
+                                text: prompt.prompt,
+                                echo: prompt.echo,
+                            })
+                            .collect();
+                        let answers = match (&questions[..], &mut password) {
+                            ([], _) => Some(Vec::new()),
+                            ([only], known) if !only.echo && known.is_some() => {
+                                known.take().map(|password| vec![password])
+                            }
+                            _ => {
+                                self.asker
+                                    .keyboard_interactive(name, instructions, questions.clone())
+                                    .await?
+                            }
+                        };
+                        let Some(answers) = answers else {
+                            return Ok(last);
+                        };
+                        if answers.len() != questions.len() {
+                            return Err(Error::new(
+                                ErrorKind::InvalidInput,
+                                "authenticate",
+                                format!(
+                                    "the prompter gave {} answers to {} questions",
+                                    answers.len(),
+                                    questions.len()
+                                ),
+                            ));
+                        }
+                        let answers = answers.iter().map(|a| a.expose().to_owned()).collect();
+                        round = self
+                            .handle
+                            .authenticate_keyboard_interactive_respond(answers)
+                            .await;
+                    }
+                    Err(_) => return Err(self.closed().await),
+                }
+            };
+            match answer {
+                answer @ Answer::GoOn {
+                    step_done: false, ..
+                } => last = Some(answer),
+                decided => return Ok(Some(decided)),
+            }
+            if password.is_none() && !self.asker.can_ask() {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    async fn answer(&mut self, result: Result<AuthResult, ()>) -> Result<Answer> {
+        match result {
+            Ok(AuthResult::Success) => Ok(Answer::Accepted),
+            Ok(AuthResult::Failure { .. }) if self.handle.is_closed() => Err(self.closed().await),
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => Ok(Answer::GoOn {
+                allowed: remaining_methods.to_vec(),
+                step_done: partial_success,
+            }),
+            Err(()) => Err(self.closed().await),
+        }
+    }
+
+    /// The connection ended while authenticating. A server that says so has had enough of us.
+    async fn closed(&self) -> Error {
+        let reason = self.lost.clone().wait().await;
+        if std::error::Error::source(&reason).is_some() {
+            return reason;
+        }
+        let mut message = reason.message().to_owned();
+        for note in &self.notes {
+            message += "; ";
+            message += note;
+        }
+        Error::new(ErrorKind::AuthFailed, "authenticate", message)
+    }
+}
+
+fn is_plain(identity: &AgentIdentity, public: &PublicKey) -> bool {
+    match identity {
+        AgentIdentity::PublicKey { key, .. } => key.key_data() == public.key_data(),
+        AgentIdentity::Certificate { .. } => false,
+    }
+}

@@ -1,0 +1,395 @@
+//! One channel: a task that always drains it, and a task that sends on it and is never cancelled.
+//!
+//! The drain never sends and never waits for a reader: the engine's connection task hands each
+//! channel its messages through a bounded queue and stops for everyone while that queue is full.
+//! The sender never drops a half-sent piece: a cancelled send would leak window credit.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Lost;
+use super::inbox::{Exit, Inbox, Stream};
+use super::outbox::{Next, Outbox};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a channel that nobody holds any more may take to end by itself after EOF (and the
+/// signal, if it is to be killed) before it is closed from this side. The engine keeps a few KiB
+/// for each channel closed from this side, so that is the last resort.
+const RELEASE_GRACE: Duration = Duration::from_secs(2);
+const KILL_GRACE: Duration = Duration::from_secs(10);
+
+/// A terminal to ask for (RFC 4254, section 6.2).
+#[derive(Debug, Clone)]
+pub(crate) struct PtyRequest {
+    pub(crate) term: String,
+    pub(crate) size: WindowSize,
+    /// Opcodes and values of RFC 4254, section 8.
+    pub(crate) modes: Vec<(u8, u32)>,
+}
+
+/// A terminal's size in characters and in pixels; pixels may be 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct WindowSize {
+    pub(crate) columns: u32,
+    pub(crate) rows: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// What may be asked of a session channel.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Env { name: String, value: String },
+    Pty(PtyRequest),
+    Exec(Vec<u8>),
+    Shell,
+    Signal(String),
+    Resize(WindowSize),
+}
+
+/// Settles, with an error, when the channel has ended.
+pub(crate) type End = oneshot::Receiver<()>;
+
+#[derive(Debug)]
+enum Control {
+    Request(Request, Option<oneshot::Sender<bool>>),
+    /// Nobody holds the channel any more.
+    Release {
+        kill: bool,
+    },
+    /// The remote closed the channel, or the link is gone.
+    Ended,
+}
+
+type Replies = Arc<Mutex<VecDeque<oneshot::Sender<bool>>>>;
+
+/// A session channel. Dropping it lets go of the remote: standard input ends, output is thrown
+/// away, and the channel is closed.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    control: mpsc::UnboundedSender<Control>,
+    inbox: Inbox,
+    outbox: Outbox,
+    kill_on_drop: bool,
+}
+
+impl Channel {
+    /// Starts the two tasks of a channel the server has confirmed.
+    pub(super) fn start(channel: russh::Channel<Msg>, inbox: Inbox, lost: Lost) -> (Self, End) {
+        let (alive, end) = oneshot::channel();
+        let (read, write) = channel.split();
+        let (control, controls) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let replies = Replies::default();
+        let outbox = Outbox::default();
+        let drain = Drain {
+            inbox: inbox.clone(),
+            outbox: outbox.clone(),
+            replies: replies.clone(),
+            control: control.clone(),
+            lost,
+        };
+        tokio::spawn(async move {
+            drain.run(read, stopped).await;
+            drop(alive);
+        });
+        let sender = Sender {
+            write: Arc::new(write),
+            replies,
+            outbox: outbox.clone(),
+            started: false,
+            eof_sent: false,
+        };
+        tokio::spawn(sender.run(controls, stop));
+        let channel = Self {
+            control,
+            inbox,
+            outbox,
+            kill_on_drop: false,
+        };
+        (channel, end)
+    }
+
+    /// Sends `request` and waits for the server's answer: whether it was granted.
+    ///
+    /// Dropping the future does not take the request back.
+    pub(crate) async fn ask(&self, request: Request) -> Result<bool> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.control.send(Control::Request(request, Some(reply)));
+        match answer.await {
+            Ok(granted) => Ok(granted),
+            Err(_) => Err(self.ended_early().await),
+        }
+    }
+
+    /// Sends `request` without asking for an answer.
+    pub(crate) fn tell(&self, request: Request) {
+        let _ = self.control.send(Control::Request(request, None));
+    }
+
+    async fn ended_early(&self) -> Error {
+        match std::future::poll_fn(|context| self.inbox.poll_exit(context)).await {
+            Err(error) => error,
+            Ok(_) => Error::new(
+                ErrorKind::ChannelRefused,
+                "run",
+                "the server closed the channel before it answered",
+            ),
+        }
+    }
+
+    /// What comes in.
+    pub(crate) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// What goes out.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Whether dropping the channel kills the remote command.
+    pub(crate) fn set_kill_on_drop(&mut self, kill: bool) {
+        self.kill_on_drop = kill;
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.inbox.discard(Stream::Stdout);
+        self.inbox.discard(Stream::Stderr);
+        let _ = self.control.send(Control::Release {
+            kill: self.kill_on_drop,
+        });
+    }
+}
+
+struct Drain {
+    inbox: Inbox,
+    outbox: Outbox,
+    replies: Replies,
+    control: mpsc::UnboundedSender<Control>,
+    lost: Lost,
+}
+
+impl Drain {
+    async fn run(self, mut read: ChannelReadHalf, mut stopped: oneshot::Receiver<()>) {
+        let end = loop {
+            let message = tokio::select! {
+                biased;
+                message = read.wait() => message,
+                _ = &mut stopped => break Err(Error::new(
+                    ErrorKind::Cancelled,
+                    "run",
+                    "the channel was let go",
+                )),
+            };
+            match message {
+                Some(ChannelMsg::Data { data }) => self.take(Stream::Stdout, data),
+                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => self.take(Stream::Stderr, data),
+                Some(ChannelMsg::Eof) => self.inbox.eof(),
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    self.inbox.set_exit(Exit::Status(exit_status));
+                }
+                Some(ChannelMsg::ExitSignal {
+                    signal_name,
+                    core_dumped,
+                    error_message,
+                    ..
+                }) => self.inbox.set_exit(Exit::Signal {
+                    name: signal_text(&signal_name),
+                    core_dumped,
+                    message: error_message,
+                }),
+                Some(ChannelMsg::Success) => self.reply(true),
+                Some(ChannelMsg::Failure) => self.reply(false),
+                Some(ChannelMsg::Close) => break Ok(()),
+                Some(_) => {}
+                None => break Err(self.lost.reason()),
+            }
+        };
+        self.inbox.finish(end);
+        self.outbox.break_off();
+        // Whoever waits for an answer learns that none will come.
+        self.replies
+            .lock()
+            .unwrap_or_else(|p| p.into_inner())
+            .clear();
+        let _ = self.control.send(Control::Ended);
+    }
+
+    fn take(&self, stream: Stream, data: bytes::Bytes) {
+        if let Err(error) = self.inbox.push(stream, data) {
+            // The channel has failed, but it must be drained until the remote has closed it.
+            self.inbox.finish(Err(error));
+            self.inbox.discard(Stream::Stdout);
+            self.inbox.discard(Stream::Stderr);
+            let _ = self.control.send(Control::Release { kill: false });
+        }
+    }
+
+    fn reply(&self, granted: bool) {
+        let waiting = self
+            .replies
+            .lock()
+            .unwrap_or_else(|p| p.into_inner())
+            .pop_front();
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(granted);
+        }
+    }
+}
+
+struct Sender {
+    write: Arc<ChannelWriteHalf<Msg>>,
+    replies: Replies,
+    outbox: Outbox,
+    /// Whether a command runs: input sent before would wait for ever for window credit.
+    started: bool,
+    eof_sent: bool,
+}
+
+type InFlight = Pin<Box<dyn Future<Output = usize> + Send>>;
+
+impl Sender {
+    async fn run(
+        mut self,
+        mut controls: mpsc::UnboundedReceiver<Control>,
+        stop: oneshot::Sender<()>,
+    ) {
+        let mut in_flight: Option<InFlight> = None;
+        // Set once nobody holds the channel: how long it may still take to end by itself.
+        let mut grace: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        loop {
+            let may_send =
+                in_flight.is_none() && !self.eof_sent && (self.started || grace.is_some());
+            tokio::select! {
+                biased;
+                control = controls.recv() => match control {
+                    Some(Control::Request(request, reply)) => self.send(request, reply).await,
+                    Some(Control::Release { kill }) if grace.is_none() => {
+                        if kill {
+                            self.send(Request::Signal("KILL".into()), None).await;
+                        }
+                        // What was accepted before still goes out, as through a pipe.
+                        self.outbox.close();
+                        let patience = if kill { KILL_GRACE } else { RELEASE_GRACE };
+                        grace = Some(Box::pin(tokio::time::sleep(patience)));
+                    }
+                    Some(Control::Release { .. }) => {}
+                    Some(Control::Ended) | None => return,
+                },
+                length = finish(&mut in_flight) => {
+                    in_flight = None;
+                    self.outbox.sent(length);
+                }
+                next = self.outbox.next(), if may_send => match next {
+                    Next::Data(data) => in_flight = Some(self.data(data)),
+                    Next::Eof => {
+                        self.eof_sent = true;
+                        let _ = self.write.eof().await;
+                    }
+                },
+                () = expired(&mut grace) => break,
+            }
+        }
+        let _ = self.write.close().await;
+        // The engine ignores the answer to a close that came from here: end the drain by hand.
+        let _ = stop.send(());
+    }
+
+    fn data(&self, data: bytes::Bytes) -> InFlight {
+        let write = Arc::clone(&self.write);
+        Box::pin(async move {
+            let length = data.len();
+            // An error means that the link is gone: the drain says so.
+            let _ = write.data_bytes(data).await;
+            length
+        })
+    }
+
+    /// Hands one request to the engine. Errors mean that the link is gone; the drain reports it.
+    async fn send(&mut self, request: Request, reply: Option<oneshot::Sender<bool>>) {
+        let want_reply = reply.is_some();
+        if let Some(reply) = reply {
+            self.replies
+                .lock()
+                .unwrap_or_else(|p| p.into_inner())
+                .push_back(reply);
+        }
+        let write = &self.write;
+        let _ = match request {
+            Request::Env { name, value } => write.set_env(want_reply, name, value).await,
+            Request::Pty(pty) => {
+                let modes: Vec<_> = pty
+                    .modes
+                    .iter()
+                    .filter_map(|(opcode, value)| Some((Pty::from_u8(*opcode)?, *value)))
+                    .collect();
+                let WindowSize {
+                    columns,
+                    rows,
+                    width,
+                    height,
+                } = pty.size;
+                write
+                    .request_pty(want_reply, &pty.term, columns, rows, width, height, &modes)
+                    .await
+            }
+            Request::Exec(command) => {
+                self.started = true;
+                write.exec(want_reply, command).await
+            }
+            Request::Shell => {
+                self.started = true;
+                write.request_shell(want_reply).await
+            }
+            Request::Signal(name) => write.signal(Sig::Custom(name)).await,
+            Request::Resize(size) => {
+                write
+                    .window_change(size.columns, size.rows, size.width, size.height)
+                    .await
+            }
+        };
+    }
+}
+
+async fn finish(in_flight: &mut Option<InFlight>) -> usize {
+    match in_flight {
+        Some(sending) => sending.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn expired(grace: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
+    match grace {
+        Some(grace) => grace.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::ABRT => "ABRT",
+        Sig::ALRM => "ALRM",
+        Sig::FPE => "FPE",
+        Sig::HUP => "HUP",
+        Sig::ILL => "ILL",
+        Sig::INT => "INT",
+        Sig::KILL => "KILL",
+        Sig::PIPE => "PIPE",
+        Sig::QUIT => "QUIT",
+        Sig::SEGV => "SEGV",
+        Sig::TERM => "TERM",
+        Sig::USR1 => "USR1",
+        Sig::Custom(other) => other,
+    }
+    .to_owned()
+}

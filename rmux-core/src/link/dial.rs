@@ -1,0 +1,239 @@
+//! From a host name to a connection whose server is known to be the right one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Handle;
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+
+use super::handler::{Handler, Verdict};
+use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
+use crate::ask::Asker;
+use crate::config::Config;
+use crate::deadline::Expired;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::trust::Judge;
+
+/// A window that a link of 100 ms round trip can fill with 160 MB/s.
+const WINDOW: u32 = 16 << 20;
+/// What OpenSSH uses.
+const MAX_PACKET: u32 = 32 << 10;
+/// Messages between the engine and a channel's drain.
+const CHANNEL_QUEUE: usize = 128;
+/// A rekey that the client starts can end a busy connection in this engine, so its own limits are
+/// those up to which AES-GCM is sound, and the server, whose limits are lower, starts it.
+const REKEY_BYTES: usize = 64 << 30;
+const REKEY_TIME: Duration = Duration::from_secs(12 * 3600);
+
+/// How long connecting may take.
+pub(crate) fn connect_timeout(host: &Host, config: &Config) -> Duration {
+    config
+        .connect_timeout
+        .or(host.connect_timeout)
+        .unwrap_or(CONNECT_TIMEOUT)
+}
+
+/// Cuts the connection from outside of the engine, whose task would otherwise stay for ever with a
+/// silent server. Dropping it cuts.
+#[derive(Debug)]
+pub(super) struct Severer {
+    socket: std::net::TcpStream,
+    _given_up: oneshot::Sender<std::convert::Infallible>,
+}
+
+impl Severer {
+    pub(super) fn cut(&self) {
+        // It fails where the connection is gone already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Severer {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// Connects, exchanges keys and judges the host key, within the asker's deadline.
+pub(super) async fn handshake(
+    host: &Host,
+    config: &Config,
+    asker: &Asker,
+    report: &Report,
+) -> Result<(Handle<Handler>, Lost, Severer)> {
+    let deadline = asker.deadline();
+    let (socket, address) = deadline
+        .run(connect(host))
+        .await
+        .map_err(|Expired(allowed)| {
+            Error::new(
+                ErrorKind::TimedOut,
+                "connect",
+                format!("{} did not answer within {allowed:?}", place(host)),
+            )
+            .with_host(&host.name)
+        })??;
+    report(Progress::Connected(address));
+
+    let judge = Judge::load(host, config.host_key_policy).await?;
+    let (severed, given_up) = oneshot::channel();
+    let (socket, twin) = twin(socket).map_err(|error| {
+        Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
+    })?;
+    let severer = Severer {
+        socket: twin,
+        _given_up: severed,
+    };
+    let (cause, ended) = watch::channel(None);
+    let lost = Lost {
+        host: host.name.clone(),
+        closing: Arc::default(),
+        cause: ended,
+    };
+    let verdict = Verdict::default();
+    let engine_config = Arc::new(engine_config(host, config, &judge.known_key_types()));
+    let handler = Handler {
+        host: host.name.clone(),
+        judge,
+        asker: asker.clone(),
+        report: Arc::clone(report),
+        verdict: Arc::clone(&verdict),
+        cause,
+        given_up,
+    };
+    let shaking = russh::client::connect_stream(engine_config, socket, handler);
+    match deadline.run(shaking).await {
+        Ok(Ok(handle)) => Ok((handle, lost, severer)),
+        Ok(Err(error)) => {
+            let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();
+            Err(judged.unwrap_or_else(|| not_shaken(host, address, error)))
+        }
+        Err(Expired(allowed)) => Err(Error::new(
+            ErrorKind::TimedOut,
+            "connect",
+            format!(
+                "{address} accepted the connection but did not finish the SSH handshake within \
+                 {allowed:?}"
+            ),
+        )
+        .with_host(&host.name)),
+    }
+}
+
+fn engine_config(host: &Host, config: &Config, known: &[String]) -> russh::client::Config {
+    let (interval, count) = config.keepalive.unwrap_or((
+        host.alive_interval.unwrap_or(KEEPALIVE.0),
+        host.alive_count.unwrap_or(KEEPALIVE.1),
+    ));
+    russh::client::Config {
+        client_id: russh::SshId::Standard(
+            concat!("SSH-2.0-rmux_", env!("CARGO_PKG_VERSION")).into(),
+        ),
+        window_size: WINDOW,
+        maximum_packet_size: MAX_PACKET,
+        channel_buffer_size: CHANNEL_QUEUE,
+        limits: russh::Limits {
+            rekey_write_limit: REKEY_BYTES,
+            rekey_read_limit: REKEY_BYTES,
+            rekey_time_limit: REKEY_TIME,
+        },
+        keepalive_interval: (!interval.is_zero()).then_some(interval),
+        keepalive_max: count.max(1) as usize,
+        preferred: algorithms::offer(known),
+        nodelay: true,
+        ..Default::default()
+    }
+}
+
+/// Tries each address of the host in turn.
+async fn connect(host: &Host) -> Result<(TcpStream, SocketAddr)> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.hostname.as_str(), host.port))
+        .await
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::ConnectFailed,
+                "connect",
+                format!("cannot find the address of {:?}: {error}", host.hostname),
+            )
+            .with_host(&host.name)
+            .with_source(error)
+        })?
+        .collect();
+    let mut failure = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(socket) => return Ok((socket, address)),
+            Err(error) => failure = Some((address, error)),
+        }
+    }
+    let error = Error::new(
+        ErrorKind::ConnectFailed,
+        "connect",
+        match &failure {
+            Some((address, error)) => format!("cannot connect to {address}: {error}"),
+            None => format!("{:?} has no address", host.hostname),
+        },
+    );
+    let error = match failure {
+        Some((_, cause)) => error.with_source(cause),
+        None => error,
+    };
+    Err(error.with_host(&host.name))
+}
+
+/// Sets the socket up and makes a second handle of it.
+fn twin(socket: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
+    socket.set_nodelay(true)?;
+    let socket = socket.into_std()?;
+    let twin = socket.try_clone()?;
+    Ok((TcpStream::from_std(socket)?, twin))
+}
+
+fn place(host: &Host) -> String {
+    format!("{} port {}", host.hostname, host.port)
+}
+
+fn not_shaken(host: &Host, address: SocketAddr, error: russh::Error) -> Error {
+    let what = match &error {
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
+            return Error::new(
+                ErrorKind::Unsupported,
+                "connect",
+                format!(
+                    "no {kind:?} algorithm in common with {address}, which offers {}",
+                    theirs.join(",")
+                ),
+            )
+            .with_host(&host.name)
+            .with_source(error);
+        }
+        russh::Error::WrongServerSig => "failed to prove that it holds its host key",
+        russh::Error::Version => "is no SSH server (its first line is not SSH-2.0)",
+        russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
+            "closed the connection before the SSH handshake was done; is it an SSH server?"
+        }
+        _ => {
+            let error = engine_error("connect", &host.name, error);
+            return Error::new(
+                ErrorKind::ConnectFailed,
+                "connect",
+                format!(
+                    "the SSH handshake with {address} failed: {}",
+                    error.message()
+                ),
+            )
+            .with_host(&host.name)
+            .with_source(error);
+        }
+    };
+    Error::new(
+        ErrorKind::ConnectFailed,
+        "connect",
+        format!("{address} {what}"),
+    )
+    .with_host(&host.name)
+    .with_source(error)
+}

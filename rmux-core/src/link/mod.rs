@@ -1,0 +1,211 @@
+//! One authenticated SSH connection. The only room that names the SSH engine.
+//!
+//! Nothing of the engine's types shows in this room's interface: [`Link`], [`Channel`] and what
+//! they take and give are our own, so that another engine could stand behind them. The room knows
+//! nothing of commands, sessions or pools.
+
+mod agent;
+mod algorithms;
+mod authenticate;
+mod channel;
+mod dial;
+mod handler;
+mod inbox;
+mod keys;
+mod marker;
+mod outbox;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use russh::client::Handle;
+use tokio::sync::watch;
+
+pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
+pub(crate) use dial::connect_timeout;
+pub(crate) use inbox::{Exit, Inbox, Stream};
+pub(crate) use outbox::{Broken, Outbox};
+
+use crate::ask::Asker;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use dial::Severer;
+use handler::Handler;
+
+/// Defaults of the design: connecting takes at most this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The sign of life asked for where the user's configuration says nothing.
+const KEEPALIVE: (Duration, u32) = (Duration::from_secs(20), 2);
+
+/// What happens on the way to a ready link.
+#[derive(Debug, Clone)]
+pub(crate) enum Progress {
+    /// The connection is made; the handshake begins.
+    Connected(std::net::SocketAddr),
+    /// Text the server wants shown before authentication (RFC 4252, section 5.4).
+    Banner(String),
+    /// The server let the account in, by this method.
+    Authenticated(&'static str),
+}
+
+/// Takes reports of [`Progress`].
+pub(crate) type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Why a link ended. Shared by everything that waits on the link.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    host: String,
+    /// Whether it was us who ended it.
+    closing: Arc<AtomicBool>,
+    cause: watch::Receiver<Option<Error>>,
+}
+
+impl Lost {
+    /// The reason, or a general one while none is known.
+    pub(crate) fn reason(&self) -> Error {
+        if self.closing.load(Ordering::Relaxed) {
+            return Error::new(ErrorKind::Closed, "session", "the session was closed")
+                .with_host(&self.host);
+        }
+        let known = self.cause.borrow().clone();
+        known.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Disconnected,
+                "session",
+                "the connection was lost",
+            )
+            .with_host(&self.host)
+        })
+    }
+
+    /// Waits for the end of the link.
+    pub(crate) async fn wait(&mut self) -> Error {
+        // An error means that the handler is gone without a word, which is an end too.
+        let _ = self.cause.wait_for(Option::is_some).await;
+        self.reason()
+    }
+}
+
+/// One authenticated connection. Dropping it cuts the connection.
+pub(crate) struct Link {
+    handle: Arc<Handle<Handler>>,
+    lost: Lost,
+    severer: Severer,
+    memory_budget: usize,
+    spill_limit: u64,
+}
+
+/// Why a channel could not be opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The server has no room now, or does not allow it.
+    Refused(String),
+    /// The link is gone; [`Lost`] tells why.
+    Lost,
+}
+
+impl Link {
+    /// Connects, checks the host key and authenticates.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket; no task stays.
+    pub(crate) async fn connect(
+        host: &Host,
+        config: &Config,
+        asker: &Asker,
+        report: Report,
+    ) -> Result<Self> {
+        let (mut handle, lost, severer) = dial::handshake(host, config, asker, &report).await?;
+        let method = authenticate::authenticate(&mut handle, host, config, asker, &lost).await?;
+        report(Progress::Authenticated(method));
+        Ok(Self {
+            handle: Arc::new(handle),
+            lost,
+            severer,
+            memory_budget: config.memory_budget,
+            spill_limit: config.spill_limit,
+        })
+    }
+
+    /// Asks the server for a session channel.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the server's answer would find nobody, and its channel would stay open.
+    pub(crate) fn open(
+        &self,
+    ) -> impl Future<Output = Result<(Channel, End), OpenError>> + Send + 'static {
+        let handle = Arc::clone(&self.handle);
+        let lost = self.lost.clone();
+        let inbox = Inbox::new(self.memory_budget, self.spill_limit);
+        async move {
+            match handle.channel_open_session().await {
+                Ok(channel) => Ok(Channel::start(channel, inbox, lost)),
+                Err(russh::Error::ChannelOpenFailure(reason)) => {
+                    Err(OpenError::Refused(refusal(&reason)))
+                }
+                Err(_) => Err(OpenError::Lost),
+            }
+        }
+    }
+
+    /// Why the link ended, or will.
+    pub(crate) fn lost(&self) -> Lost {
+        self.lost.clone()
+    }
+
+    /// Says good-bye and closes the connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection without waiting for the good-bye to be sent.
+    pub(crate) async fn disconnect(self) {
+        let mut lost = self.lost.clone();
+        lost.closing.store(true, Ordering::Relaxed);
+        let farewell = async {
+            let sent = self
+                .handle
+                .disconnect(russh::Disconnect::ByApplication, "closed by the client", "")
+                .await;
+            if sent.is_ok() {
+                lost.wait().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
+        self.severer.cut();
+    }
+}
+
+fn refusal(reason: &russh::ChannelOpenFailure) -> String {
+    use russh::ChannelOpenFailure as Reason;
+    match reason {
+        Reason::AdministrativelyProhibited => "the server does not allow another channel",
+        Reason::ConnectFailed => "the server has no room for another channel",
+        Reason::ResourceShortage => "the server is short of resources",
+        _ => "the server refused to open a channel",
+    }
+    .to_owned()
+}
+
+/// An engine error where nothing better is known, in our words.
+fn engine_error(operation: &'static str, host: &str, error: russh::Error) -> Error {
+    let (kind, message) = match &error {
+        russh::Error::KeepaliveTimeout => (
+            ErrorKind::Disconnected,
+            "the server no longer answers signs of life".to_owned(),
+        ),
+        russh::Error::Disconnect | russh::Error::HUP => (
+            ErrorKind::Disconnected,
+            "the server closed the connection".to_owned(),
+        ),
+        russh::Error::IO(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => (
+            ErrorKind::Disconnected,
+            "the server closed the connection".to_owned(),
+        ),
+        russh::Error::IO(io) => (ErrorKind::Disconnected, format!("connection lost: {io}")),
+        other => (ErrorKind::ProtocolViolation, other.to_string()),
+    };
+    Error::new(kind, operation, message)
+        .with_host(host)
+        .with_source(error)
+}

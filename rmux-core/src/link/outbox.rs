@@ -1,0 +1,173 @@
+//! What waits to be sent as a channel's standard input.
+//!
+//! The writer's side accepts bytes or does not; what it accepted is sent, in order, by the
+//! channel's sender task, which nothing cancels. So a cancelled write has either taken bytes or
+//! not, and never sends others.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+/// How many bytes may wait for the server's window.
+const BUDGET: usize = 1 << 20;
+
+/// Shared by the writer and the channel's sender task.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outbox(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    /// Accepted and not yet handed to the engine, the piece in flight included.
+    waiting: usize,
+    eof: bool,
+    broken: bool,
+    writer: Option<Waker>,
+    sender: Option<Waker>,
+}
+
+/// What the sender task has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Data(Bytes),
+    Eof,
+}
+
+/// The channel takes no more input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+impl Outbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Accepts as much of `data` as there is room for.
+    pub(crate) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<Result<usize, Broken>> {
+        let mut state = self.state();
+        if state.broken || state.eof {
+            return Poll::Ready(Err(Broken));
+        }
+        let accepted = data.len().min(BUDGET - state.waiting);
+        if accepted == 0 && !data.is_empty() {
+            state.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        if accepted > 0 {
+            state
+                .queue
+                .push_back(Bytes::copy_from_slice(&data[..accepted]));
+            state.waiting += accepted;
+            wake(&mut state.sender);
+        }
+        Poll::Ready(Ok(accepted))
+    }
+
+    /// Ready once everything accepted is with the engine.
+    pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let mut state = self.state();
+        if state.broken {
+            return Poll::Ready(if state.waiting == 0 {
+                Ok(())
+            } else {
+                Err(Broken)
+            });
+        }
+        if state.waiting == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        state.writer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// No more input: EOF follows what was accepted.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.eof = true;
+        wake(&mut state.sender);
+    }
+
+    /// The channel is gone: what waits is dropped and writes fail.
+    pub(crate) fn break_off(&self) {
+        let mut state = self.state();
+        state.broken = true;
+        state.queue.clear();
+        wake(&mut state.writer);
+    }
+
+    /// What to send next. Cancelling it takes nothing.
+    pub(crate) async fn next(&self) -> Next {
+        poll_fn(|context| {
+            let mut state = self.state();
+            if let Some(data) = state.queue.pop_front() {
+                return Poll::Ready(Next::Data(data));
+            }
+            if state.eof {
+                return Poll::Ready(Next::Eof);
+            }
+            state.sender = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// `length` bytes are with the engine now.
+    pub(crate) fn sent(&self, length: usize) {
+        let mut state = self.state();
+        state.waiting -= length;
+        wake(&mut state.writer);
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_was_not_accepted_leaves_nothing_behind() {
+        let outbox = Outbox::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let full = vec![b'A'; BUDGET];
+        assert_eq!(
+            outbox.poll_write(&mut context, &full),
+            Poll::Ready(Ok(BUDGET))
+        );
+        assert_eq!(outbox.poll_write(&mut context, b"lost"), Poll::Pending);
+        // The pending write is cancelled here; another one follows.
+        let Next::Data(sent) = outbox.next().await else {
+            panic!("no data")
+        };
+        outbox.sent(sent.len());
+        assert_eq!(outbox.poll_write(&mut context, b"BB"), Poll::Ready(Ok(2)));
+        outbox.close();
+        assert_eq!(outbox.next().await, Next::Data(Bytes::from_static(b"BB")));
+        assert_eq!(outbox.next().await, Next::Eof);
+    }
+
+    #[test]
+    fn a_broken_channel_ends_writers() {
+        let outbox = Outbox::default();
+        let mut context = Context::from_waker(Waker::noop());
+        outbox.break_off();
+        assert_eq!(
+            outbox.poll_write(&mut context, b"x"),
+            Poll::Ready(Err(Broken))
+        );
+        assert_eq!(outbox.poll_flush(&mut context), Poll::Ready(Ok(())));
+    }
+}

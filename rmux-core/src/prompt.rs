@@ -1,0 +1,108 @@
+//! Questions that only a person, or the program that embeds rmux, can answer.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use crate::error::Result;
+use crate::secret::Secret;
+
+/// What an answering method returns.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// A host key nobody has vouched for yet.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct HostKeyPrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The name it is looked up by in `known_hosts`, for example `[127.0.0.1]:2222`.
+    pub known_as: String,
+    /// The key's algorithm, for example `ssh-ed25519`.
+    pub algorithm: String,
+    /// The key's fingerprint as OpenSSH prints it: `SHA256:` and unpadded base64.
+    pub fingerprint: String,
+}
+
+/// A private key file that is encrypted.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct PassphrasePrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The file.
+    pub path: PathBuf,
+    /// 1 for the first question about this file, 2 after one wrong answer, and so on.
+    pub attempt: u32,
+}
+
+/// The server asks for the account's password.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct PasswordPrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The account.
+    pub user: String,
+    /// 1 for the first question, 2 after one wrong answer, and so on.
+    pub attempt: u32,
+}
+
+/// One round of keyboard-interactive authentication (RFC 4256, section 3.2).
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct KeyboardInteractivePrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The account.
+    pub user: String,
+    /// The server's title for the round; often empty.
+    pub name: String,
+    /// The server's instructions; often empty.
+    pub instructions: String,
+    /// The questions. May be empty: then the server only wants an empty list of answers.
+    pub questions: Vec<Question>,
+}
+
+/// One question of a round.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The text to show.
+    pub text: String,
+    /// Whether what is typed may be shown.
+    pub echo: bool,
+}
+
+/// Answers the questions of connecting.
+///
+/// Every method has a default that declines, so that a program answers only what it can. The
+/// connect deadline does not run while an answer is awaited.
+pub trait Prompter: Send + Sync + 'static {
+    /// Whether to trust an unknown host key, which is then added to `known_hosts`.
+    fn host_key<'a>(&'a self, prompt: &'a HostKeyPrompt) -> Answer<'a, bool> {
+        let _ = prompt;
+        Box::pin(async { Ok(false) })
+    }
+
+    /// The passphrase of a private key file; `None` skips the key.
+    fn passphrase<'a>(&'a self, prompt: &'a PassphrasePrompt) -> Answer<'a, Option<Secret>> {
+        let _ = prompt;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The account's password; `None` gives up on passwords.
+    fn password<'a>(&'a self, prompt: &'a PasswordPrompt) -> Answer<'a, Option<Secret>> {
+        let _ = prompt;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// One answer a question, in order; `None` gives up on keyboard-interactive.
+    fn keyboard_interactive<'a>(
+        &'a self,
+        prompt: &'a KeyboardInteractivePrompt,
+    ) -> Answer<'a, Option<Vec<Secret>>> {
+        let _ = prompt;
+        Box::pin(async { Ok(None) })
+    }
+}

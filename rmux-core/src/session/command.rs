@@ -1,0 +1,478 @@
+//! A command to run on the remote, in the shape of `std::process::Command`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use super::child::{Child, Copies};
+use super::driver::Ready;
+use super::exit::{ExitStatus, Output};
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use super::terminal::Pty;
+use super::{Session, group};
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::{Channel, Request};
+use crate::quote;
+
+/// What the server is asked to run.
+#[derive(Debug, Clone)]
+enum What {
+    /// A program, and exactly its arguments, whatever the account's shell is.
+    Program(OsString),
+    /// A line for the account's shell.
+    Line(OsString),
+    /// The account's login shell itself.
+    Login,
+}
+
+/// A command to run on a [`Session`]'s host.
+///
+/// The differences from `std::process::Command`:
+/// - The program is looked up by the remote. One that does not exist is no error here: the remote
+///   shell reports it with exit status 127 (csh: 1).
+/// - Standard streams default to [`Stdio::Piped`] in [`output`](Self::output) and
+///   [`spawn`](Self::spawn), but input to [`Stdio::Null`] in [`output`](Self::output), and all to
+///   [`Stdio::Inherit`] in [`status`](Self::status).
+/// - The environment is the remote account's, and [`env`](Self::env) adds to it.
+/// - Arguments and environment must not hold NUL, as anywhere on POSIX.
+#[derive(Debug, Clone)]
+pub struct Command {
+    session: Session,
+    what: What,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    current_dir: Option<OsString>,
+    stdin: Option<Stdio>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
+    pty: Option<Pty>,
+    input: Bytes,
+    timeout: Option<Duration>,
+    kill_on_drop: bool,
+}
+
+impl Command {
+    pub(super) fn program(session: Session, program: OsString) -> Self {
+        Self::new(session, What::Program(program))
+    }
+
+    pub(super) fn line(session: Session, line: OsString) -> Self {
+        Self::new(session, What::Line(line))
+    }
+
+    pub(super) fn login(session: Session) -> Self {
+        Self::new(session, What::Login)
+    }
+
+    fn new(session: Session, what: What) -> Self {
+        Self {
+            session,
+            what,
+            args: Vec::new(),
+            env: Vec::new(),
+            current_dir: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            pty: None,
+            input: Bytes::new(),
+            timeout: None,
+            kill_on_drop: false,
+        }
+    }
+
+    /// Adds an argument. Only a program takes arguments; a shell line or a login shell that was
+    /// given one is refused when it is started.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
+        for arg in args {
+            self.arg(arg);
+        }
+        self
+    }
+
+    /// Sets an environment variable.
+    ///
+    /// It is sent as an `env` request (RFC 4254, section 6.4). Where the server refuses the name,
+    /// which OpenSSH does unless `AcceptEnv` lists it, it is put in front of the command instead,
+    /// where it can be seen in the remote's process list for as long as the command starts. Which
+    /// of the two is asked once a name and session, which costs one round trip.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        let name = name.as_ref();
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets environment variables.
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> &mut Self {
+        for (name, value) in variables {
+            self.env(name, value);
+        }
+        self
+    }
+
+    /// Runs it in this directory of the remote. A relative one begins at the account's home. If it
+    /// cannot be entered, the remote's `sh` says so on standard error and the status is not 0.
+    pub fn current_dir(&mut self, directory: impl AsRef<OsStr>) -> &mut Self {
+        self.current_dir = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// What standard input is connected to.
+    pub fn stdin(&mut self, stdio: Stdio) -> &mut Self {
+        self.stdin = Some(stdio);
+        self
+    }
+
+    /// What standard output is connected to.
+    pub fn stdout(&mut self, stdio: Stdio) -> &mut Self {
+        self.stdout = Some(stdio);
+        self
+    }
+
+    /// What standard error is connected to.
+    pub fn stderr(&mut self, stdio: Stdio) -> &mut Self {
+        self.stderr = Some(stdio);
+        self
+    }
+
+    /// Runs it in a pseudo-terminal, where standard error is part of standard output.
+    pub fn pty(&mut self, pty: Pty) -> &mut Self {
+        self.pty = Some(pty);
+        self
+    }
+
+    /// Whether dropping the [`Child`] kills the command's process group. Default: no; then the
+    /// command goes on without input, and its output goes nowhere.
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.kill_on_drop = kill;
+        self
+    }
+
+    /// What [`output`](Self::output) sends as standard input, followed by its end. Default:
+    /// nothing.
+    pub fn input(&mut self, input: impl Into<Bytes>) -> &mut Self {
+        self.input = input.into();
+        self
+    }
+
+    /// How long [`output`](Self::output) and [`status`](Self::status) wait for the end. After that
+    /// the command's process group is killed and they fail with [`ErrorKind::TimedOut`]. Default:
+    /// for ever.
+    pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChannelRefused`] where the server does not run it, [`ErrorKind::Disconnected`]
+    /// or [`ErrorKind::Closed`] where the session is gone, [`ErrorKind::InvalidInput`] where an
+    /// argument cannot be sent.
+    ///
+    /// # Cancel safety
+    /// Cancel safe in that nothing leaks. Whether the command was started is then unknown; with
+    /// [`kill_on_drop`](Self::kill_on_drop) it is killed if it was.
+    pub async fn spawn(&self) -> Result<Child> {
+        self.start([Stdio::Piped; 3]).await
+    }
+
+    /// Runs the command with this process' streams and waits for its end.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn) and [`Child::wait`], and [`ErrorKind::TimedOut`]. A status other
+    /// than 0 is no error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the [`Child`].
+    pub async fn status(&self) -> Result<ExitStatus> {
+        self.in_time(async {
+            let mut child = self.start([Stdio::Inherit; 3]).await?;
+            child.wait().await
+        })
+        .await
+    }
+
+    /// Runs the command, sends it its [`input`](Self::input) and collects what it writes.
+    ///
+    /// A command that ends without reading all of its input is no error.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`], and [`ErrorKind::TimedOut`]. A
+    /// status other than 0 is no error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the [`Child`].
+    pub async fn output(&self) -> Result<Output> {
+        let stdin = if self.input.is_empty() {
+            Stdio::Null
+        } else {
+            Stdio::Piped
+        };
+        self.in_time(async {
+            let mut child = self.start([stdin, Stdio::Piped, Stdio::Piped]).await?;
+            let feed = child.stdin.take().map(|mut stdin| async move {
+                // A command that has enough closes its input: how it ended is what counts.
+                let _ = stdin.write_all(&self.input).await;
+                let _ = stdin.shutdown().await;
+            });
+            let feed = futures_util::future::OptionFuture::from(feed);
+            let mut collect = std::pin::pin!(child.wait_with_output());
+            tokio::select! {
+                biased;
+                output = &mut collect => output,
+                _ = feed => collect.await,
+            }
+        })
+        .await
+    }
+
+    /// Waits for `work`, which owns the child, no longer than the timeout.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(timeout) = self.timeout else {
+            return work.await;
+        };
+        match tokio::time::timeout(timeout, work).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::new(
+                ErrorKind::TimedOut,
+                "run",
+                format!("the command did not end within {timeout:?} and was killed"),
+            )
+            .with_host(&self.session.host().name)),
+        }
+    }
+
+    /// Whether losing the child must end the command.
+    fn kills(&self) -> bool {
+        self.kill_on_drop || self.timeout.is_some()
+    }
+
+    async fn start(&self, defaults: [Stdio; 3]) -> Result<Child> {
+        self.start_on_ready(defaults)
+            .await
+            .map_err(|error| error.with_host(&self.session.host().name))
+    }
+
+    async fn start_on_ready(&self, [stdin, stdout, stderr]: [Stdio; 3]) -> Result<Child> {
+        self.check()?;
+        let ready = self.session.ready().await?;
+        let prefix = self.send_env(&ready).await?;
+        let mut channel = ready.into_channel();
+        channel.set_kill_on_drop(self.kills());
+        let token = (self.kills() && self.pty.is_none()).then(group::token);
+        if let Some(token) = &token {
+            channel.inbox().expect_marker(token.clone());
+        }
+        let stdin = self.stdin.unwrap_or(stdin);
+        if stdin == Stdio::Null {
+            // EOF right behind the command, without a round trip between.
+            channel.outbox().close();
+        }
+        let request = self.request(&prefix, token.as_deref());
+        let granted = match &self.pty {
+            None => channel.ask(request).await?,
+            Some(pty) => {
+                // Sent in this order, and both before the first answer is waited for.
+                let terminal = channel.ask(Request::Pty(pty.request()));
+                let (terminal, granted) =
+                    futures_util::future::join(terminal, channel.ask(request)).await;
+                if !terminal? {
+                    return Err(Error::new(
+                        ErrorKind::ChannelRefused,
+                        "run",
+                        "the server refused a terminal",
+                    ));
+                }
+                granted?
+            }
+        };
+        if !granted {
+            return Err(Error::new(
+                ErrorKind::ChannelRefused,
+                "run",
+                "the server refused to run the command",
+            ));
+        }
+        Ok(self.child(
+            channel,
+            stdin,
+            self.stdout.unwrap_or(stdout),
+            self.stderr.unwrap_or(stderr),
+        ))
+    }
+
+    fn child(&self, channel: Channel, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Child {
+        let input = ChildStdin::new(channel.outbox().clone());
+        let output = ChildStdout::new(channel.inbox().clone());
+        let errors = ChildStderr::new(channel.inbox().clone());
+        let mut copies = Copies::default();
+        let stdin = match stdin {
+            Stdio::Piped => Some(input),
+            Stdio::Inherit => {
+                copies.input(input);
+                None
+            }
+            Stdio::Null => None,
+        };
+        let stdout = match stdout {
+            Stdio::Piped => Some(output),
+            Stdio::Inherit => {
+                copies.output(output, tokio::io::stdout());
+                None
+            }
+            Stdio::Null => None,
+        };
+        let stderr = match stderr {
+            Stdio::Piped => Some(errors),
+            Stdio::Inherit => {
+                copies.output(errors, tokio::io::stderr());
+                None
+            }
+            Stdio::Null => None,
+        };
+        Child::new(
+            self.session.clone(),
+            channel,
+            stdin,
+            stdout,
+            stderr,
+            copies,
+            self.kills(),
+        )
+    }
+
+    /// Refuses what no server could run.
+    fn check(&self) -> Result<()> {
+        let refuse = |what: &str, text: &OsStr| {
+            Err(Error::new(
+                ErrorKind::InvalidInput,
+                "run",
+                format!("the {what} {text:?} holds a NUL byte"),
+            ))
+        };
+        let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+        let first = match &self.what {
+            What::Program(word) | What::Line(word) => Some(word),
+            What::Login => None,
+        };
+        if let Some(word) = first
+            .into_iter()
+            .chain(&self.args)
+            .find(|word| has_nul(word))
+        {
+            return refuse("argument", word);
+        }
+        if !self.args.is_empty() && !matches!(self.what, What::Program(_)) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "run",
+                "a shell line takes no arguments: put them into the line, quoted for its shell",
+            ));
+        }
+        if let Some(directory) = self.current_dir.as_deref().filter(|d| has_nul(d)) {
+            return refuse("directory", directory);
+        }
+        for (name, value) in &self.env {
+            if has_nul(name) || has_nul(value) {
+                return refuse("variable", name);
+            }
+            if name.is_empty() || name.as_bytes().contains(&b'=') {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "run",
+                    format!("{name:?} is no name of an environment variable"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the variables the server takes; returns the others, as `NAME=value`.
+    async fn send_env(&self, ready: &Ready) -> Result<Vec<Vec<u8>>> {
+        let mut prefix = Vec::new();
+        let verdicts = self.session.env_verdicts();
+        for (name, value) in &self.env {
+            let pair = || [name.as_bytes(), b"=", value.as_bytes()].concat();
+            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+                // The engine sends UTF-8 only.
+                prefix.push(pair());
+                continue;
+            };
+            let request = Request::Env {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
+            match verdicts.known(name) {
+                Some(true) => ready.channel().tell(request),
+                Some(false) => prefix.push(pair()),
+                None => {
+                    let granted = ready.channel().ask(request).await?;
+                    verdicts.learn(name, granted);
+                    if !granted {
+                        prefix.push(pair());
+                    }
+                }
+            }
+        }
+        Ok(prefix)
+    }
+
+    /// The request that starts the command, with what must go in front of it.
+    fn request(&self, env: &[Vec<u8>], token: Option<&str>) -> Request {
+        let mut script = String::new();
+        let mut args: Vec<&[u8]> = Vec::new();
+        if let Some(token) = token {
+            script += &group::announce(token);
+        }
+        if let Some(directory) = &self.current_dir {
+            script += "cd -- \"$1\" && shift && ";
+            args.push(directory.as_bytes());
+        }
+        let bare = script.is_empty() && env.is_empty();
+        match &self.what {
+            What::Login if bare => return Request::Shell,
+            What::Line(line) if bare => return Request::Exec(line.as_bytes().to_vec()),
+            What::Program(program) => {
+                script += "exec \"$@\"";
+                args.push(program.as_bytes());
+                args.extend(self.args.iter().map(|arg| arg.as_bytes()));
+            }
+            What::Line(line) => {
+                script += "exec \"${SHELL:-sh}\" -c \"$1\"";
+                args.push(line.as_bytes());
+            }
+            What::Login => script += "exec \"${SHELL:-sh}\" -l",
+        }
+        let mut words: Vec<&[u8]> = Vec::new();
+        if !env.is_empty() {
+            words.push(b"env");
+            words.extend(env.iter().map(Vec::as_slice));
+        }
+        let plain_words = script == "exec \"$@\"";
+        if !plain_words {
+            words.extend([&b"sh"[..], b"-c", script.as_bytes(), b"sh"]);
+        }
+        words.extend(args);
+        let line = quote::command_line(&words);
+        // `exec`, so that signals and the way it ends are the command's, not a shell's.
+        Request::Exec(if line.starts_with(b"exec ") {
+            line
+        } else {
+            [b"exec ", &line[..]].concat()
+        })
+    }
+}

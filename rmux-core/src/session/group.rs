@@ -1,0 +1,29 @@
+//! The process group of a command that must not outlive its caller.
+//!
+//! A server may ignore the `signal` request (OpenSSH does for root), so such a command is started
+//! by a wrapper that first tells its process id; to end it, `kill` runs on another channel. sshd
+//! makes every command the leader of a session and of a process group, and the wrapper `exec`s the
+//! command, so that the id it tells is the group's.
+
+use crate::link::{Channel, Request};
+use crate::quote;
+
+/// Appears in front of the process id; random, so that no output looks like it by chance.
+pub(super) fn token() -> String {
+    format!("rmux-pid-{:032x}", rand::random::<u128>())
+}
+
+/// What the wrapper's script does first.
+pub(super) fn announce(token: &str) -> String {
+    format!("echo \"{token} $$\" >&2; ")
+}
+
+/// Ends the group led by `pid`, or the process alone where it leads none. Waits for `kill`.
+pub(super) async fn kill(channel: Channel, pid: u32) {
+    let script = format!("kill -KILL -- -{pid} 2>/dev/null || kill -KILL {pid} 2>/dev/null");
+    let line = quote::command_line(&["sh", "-c", &script]);
+    channel.outbox().close();
+    if let Ok(true) = channel.ask(Request::Exec(line)).await {
+        let _ = std::future::poll_fn(|context| channel.inbox().poll_exit(context)).await;
+    }
+}

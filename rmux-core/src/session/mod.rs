@@ -1,0 +1,258 @@
+//! A session: one host, connected to once, used for many commands.
+//!
+//! A [`Session`] is a cheap handle that sends messages to the driver task, which owns the link.
+
+mod child;
+mod command;
+mod driver;
+mod exit;
+mod group;
+mod stdio;
+mod terminal;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use child::Child;
+pub use command::Command;
+pub use exit::{ExitStatus, Output, Signal};
+pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+pub use terminal::Pty;
+
+use crate::ask::Asker;
+use crate::config::Config;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::SessionEvent;
+use crate::host::{Host, HostSpec};
+use crate::link::{Link, Progress, connect_timeout};
+use crate::resolve;
+use driver::{Driver, Ended, Message, Ready};
+
+/// One host, connected to and authenticated once, ready for any number of commands at a time.
+///
+/// Clones are handles of the same session. The connection is closed by [`close`](Self::close), or
+/// when the last handle and the last [`Child`] are dropped; dropping neither waits nor blocks, and
+/// is safe outside of a runtime. Once the connection is lost, every operation fails with that
+/// reason, at once and for good.
+///
+/// A server limits how many commands may run at a time (OpenSSH: `MaxSessions`, 10). When it
+/// refuses one more, callers wait in order until one has ended.
+///
+/// ```no_run
+/// # async fn example() -> rmux_core::Result<()> {
+/// use rmux_core::{Config, Session};
+///
+/// let session = Session::connect("dev", Config::new()).await?;
+/// let output = session.command("uname").arg("-sr").output().await?;
+/// println!("{}", String::from_utf8_lossy(&output.stdout));
+/// session.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    host: Host,
+    driver: mpsc::UnboundedSender<Message>,
+    ended: watch::Receiver<Option<Ended>>,
+    env: EnvVerdicts,
+}
+
+/// How a session ended.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub enum CloseReason {
+    /// It was closed from here.
+    Closed,
+    /// The connection was lost.
+    Lost(Error),
+}
+
+/// Which environment variables the server takes, by name.
+#[derive(Debug, Default)]
+struct EnvVerdicts(Mutex<HashMap<String, bool>>);
+
+impl EnvVerdicts {
+    fn known(&self, name: &str) -> Option<bool> {
+        self.0
+            .lock()
+            .unwrap_or_else(|p| p.into_inner())
+            .get(name)
+            .copied()
+    }
+
+    fn learn(&self, name: &str, granted: bool) {
+        self.0
+            .lock()
+            .unwrap_or_else(|p| p.into_inner())
+            .insert(name.to_owned(), granted);
+    }
+}
+
+impl Session {
+    /// Connects to a destination: `host`, `user@host` or `ssh://user@host:port`, where `host` may
+    /// be an alias of the user's `ssh_config`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`], [`ErrorKind::ConnectFailed`], [`ErrorKind::TimedOut`],
+    /// [`ErrorKind::AuthFailed`], or one of the host key kinds.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection and leaves nothing behind.
+    pub async fn connect(destination: &str, config: Config) -> Result<Self> {
+        Self::connect_to(&HostSpec::parse(destination)?, config).await
+    }
+
+    /// Connects to a destination that was parsed before.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to(spec: &HostSpec, config: Config) -> Result<Self> {
+        let host = resolve::resolve(spec, &config).await?;
+        let observer = config.on_event.clone();
+        let tell = {
+            let observer = observer.clone();
+            move |event: SessionEvent| {
+                tracing::debug!(event = event.name());
+                if let Some(observer) = &observer {
+                    observer(event);
+                }
+            }
+        };
+        tell(SessionEvent::Connecting {
+            host: host.name.clone(),
+        });
+        let report = {
+            let (tell, user) = (tell.clone(), host.user.clone());
+            move |progress| match progress {
+                Progress::Connected(address) => tracing::debug!(%address, "connected"),
+                Progress::Banner(text) => tell(SessionEvent::Banner { text }),
+                Progress::Authenticated(method) => {
+                    tell(SessionEvent::Authenticated {
+                        user: user.clone(),
+                        method,
+                    });
+                }
+            }
+        };
+        let deadline = Deadline::after(connect_timeout(&host, &config));
+        let asker = Asker::new(&host, config.prompter.clone(), deadline);
+        let link = Link::connect(&host, &config, &asker, Arc::new(report)).await?;
+        tell(SessionEvent::Ready);
+
+        let (driver, messages) = mpsc::unbounded_channel();
+        let (ending, ended) = watch::channel(None);
+        let task = Driver::new(link, host.name.clone(), driver.downgrade());
+        let outcome = ended.clone();
+        tokio::spawn(async move {
+            task.run(messages, ending).await;
+            match outcome.borrow().clone() {
+                Some(Ended::Lost(reason)) => tell(SessionEvent::Lost { reason }),
+                _ => tell(SessionEvent::Closed),
+            }
+        });
+        Ok(Self(Arc::new(Inner {
+            host,
+            driver,
+            ended,
+            env: EnvVerdicts::default(),
+        })))
+    }
+
+    /// What the destination resolved to.
+    pub fn host(&self) -> &Host {
+        &self.0.host
+    }
+
+    /// A program to run. Its arguments reach it word for word, whatever the account's shell is.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        Command::program(self.clone(), program.as_ref().to_owned())
+    }
+
+    /// A line for the account's own shell to run.
+    pub fn shell(&self, line: impl AsRef<OsStr>) -> Command {
+        Command::line(self.clone(), line.as_ref().to_owned())
+    }
+
+    /// The account's login shell; mostly with a [`pty`](Command::pty).
+    pub fn login_shell(&self) -> Command {
+        Command::login(self.clone())
+    }
+
+    /// Closes the connection. Commands that still run are cut off: their [`Child`]ren end with
+    /// [`ErrorKind::Closed`]. Returns when the connection is closed, at most 2 s later. A session
+    /// that has ended is closed already.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the session is closed all the same.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.tell(Message::Close(done));
+        // An error means that the driver has ended, which closes too.
+        let _ = closed.await;
+    }
+
+    /// Waits for the end of the session, and tells how it came.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn closed(&self) -> CloseReason {
+        let mut ended = self.0.ended.clone();
+        let ended = ended
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|ended| ended.clone());
+        match ended {
+            Some(Ended::Lost(reason)) => CloseReason::Lost(reason),
+            _ => CloseReason::Closed,
+        }
+    }
+
+    /// Whether the session has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.driver.is_closed()
+    }
+
+    /// A channel to run something on.
+    async fn ready(&self) -> Result<Ready> {
+        let (wanted, granted) = oneshot::channel();
+        self.tell(Message::Channel(wanted));
+        match granted.await {
+            Ok(ready) => ready,
+            Err(_) => Err(self.why_ended()),
+        }
+    }
+
+    fn why_ended(&self) -> Error {
+        match self.0.ended.borrow().clone() {
+            Some(Ended::Lost(reason)) => reason,
+            _ => Error::new(ErrorKind::Closed, "session", "the session is closed")
+                .with_host(&self.0.host.name),
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        let _ = self.0.driver.send(message);
+    }
+
+    fn env_verdicts(&self) -> &EnvVerdicts {
+        &self.0.env
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("host", &self.0.host.name)
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! The `known_hosts` files: read whole, appended to under a lock, never truncated.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rmux_proto::known_hosts::{self, FileKind, HostKey, HostName, KnownHosts};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+
+/// Reads the user's files, then the system's.
+pub(super) fn load(host: &Host) -> Result<KnownHosts> {
+    let mut known = KnownHosts::new();
+    let user = host
+        .user_known_hosts
+        .iter()
+        .map(|path| (path, FileKind::User));
+    let global = host
+        .global_known_hosts
+        .iter()
+        .map(|path| (path, FileKind::Global));
+    for (path, kind) in user.chain(global) {
+        match std::fs::read(path) {
+            Ok(bytes) => known.add_file(path.display().to_string(), kind, bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // ssh too goes on with what it can read: an unknown key is then refused or asked about.
+            Err(error) => tracing::warn!(path = %path.display(), %error, "cannot read known_hosts"),
+        }
+    }
+    Ok(known)
+}
+
+/// Appends the key to the first of the user's files, which is created where there is none.
+pub(super) fn remember(host: &Host, name: &HostName, key: &HostKey) -> Result<()> {
+    let Some(path) = host.user_known_hosts.first() else {
+        return Ok(());
+    };
+    let looked_up = String::from_utf8_lossy(name.lookup()).into_owned();
+    let line = if host.hash_known_hosts {
+        let mut salt = [0; 20];
+        rand::fill(&mut salt);
+        known_hosts::render_hashed(name, &salt, key)
+    } else {
+        known_hosts::render_plain(&[&looked_up], key)
+    };
+    append(path, line.as_bytes()).map_err(|error| {
+        Error::io("remember host key", path.display(), error).with_host(&host.name)
+    })
+}
+
+/// Adds a line at the end. One `write` under an exclusive lock, so that neither another rmux nor a
+/// crash leaves half a line between others.
+fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        create_private(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.lock()?;
+    let mut text = Vec::with_capacity(line.len() + 1);
+    if !ends_in_newline(&mut file)? {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(line);
+    file.write_all(&text)?;
+    file.sync_data()
+}
+
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn ends_in_newline(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_added_behind_whatever_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/known_hosts");
+        append(&path, b"first\n").unwrap();
+        std::fs::write(&path, "first\nwithout an end").unwrap();
+        append(&path, b"third\n").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "first\nwithout an end\nthird\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_are_private_and_the_mode_of_old_ones_stays() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".ssh/known_hosts");
+        append(&path, b"a\n").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        append(&path, b"b\n").unwrap();
+        assert_eq!(mode(&path), 0o644);
+    }
+
+    #[test]
+    fn many_writers_lose_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_hosts");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for line in 0..25 {
+                        append(path, format!("{writer}-{line}\n").as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 200);
+    }
+}
