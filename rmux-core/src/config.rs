@@ -22,6 +22,20 @@ pub enum ConfigFile {
     Path(PathBuf),
 }
 
+/// Whether the programs of `Match exec` may be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum MatchExec {
+    /// Those that the user's own `~/.ssh/config` and the system's file name, as `ssh` runs them;
+    /// not those of a file that somebody named.
+    #[default]
+    OwnFiles,
+    /// All, whatever file names them: what `ssh -F` does.
+    Always,
+    /// None. A configuration that needs one is then an error.
+    Never,
+}
+
 /// What to do about a host key that is not in `known_hosts`. A key that *differs* from the known
 /// one is refused by every policy.
 #[non_exhaustive]
@@ -38,11 +52,26 @@ pub enum HostKeyPolicy {
     DangerAcceptAny,
 }
 
+/// What to do when a channel's memory budget is full of output that nobody has read.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Put more in an unlinked temporary file, up to [`Config::spill_limit`], and fail the channel
+    /// past that. No channel ever delays another.
+    #[default]
+    Spill,
+    /// Take nothing more from the connection until the reader has caught up, so that the remote
+    /// command waits. **Every channel of the session waits with it**: for programs that use a
+    /// session for a single command, as `ssh` does.
+    Wait,
+}
+
 /// Settings of a connection. What is not set here comes from the user's `ssh_config`, and what is
 /// not set there from rmux's defaults.
 #[derive(Clone)]
 pub struct Config {
     pub(crate) config_file: ConfigFile,
+    pub(crate) match_exec: MatchExec,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) user: Option<String>,
     pub(crate) port: Option<u16>,
@@ -55,12 +84,14 @@ pub struct Config {
     pub(crate) on_event: Option<Arc<dyn Fn(SessionEvent) + Send + Sync>>,
     pub(crate) memory_budget: usize,
     pub(crate) spill_limit: u64,
+    pub(crate) when_full: WhenFull,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             config_file: ConfigFile::default(),
+            match_exec: MatchExec::default(),
             options: Vec::new(),
             user: None,
             port: None,
@@ -73,6 +104,7 @@ impl Default for Config {
             on_event: None,
             memory_budget: 8 << 20,
             spill_limit: 1 << 30,
+            when_full: WhenFull::default(),
         }
     }
 }
@@ -87,6 +119,14 @@ impl Config {
     #[must_use]
     pub fn config_file(mut self, file: ConfigFile) -> Self {
         self.config_file = file;
+        self
+    }
+
+    /// Which files may have programs run by `Match exec`. Default: the user's own and the
+    /// system's, not one that [`config_file`](Self::config_file) names.
+    #[must_use]
+    pub fn match_exec(mut self, match_exec: MatchExec) -> Self {
+        self.match_exec = match_exec;
         self
     }
 
@@ -187,12 +227,20 @@ impl Config {
         self.spill_limit = bytes;
         self
     }
+
+    /// What to do when a channel's memory budget is full. Default: [`WhenFull::Spill`].
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("config_file", &self.config_file)
+            .field("match_exec", &self.match_exec)
             .field("options", &self.options)
             .field("user", &self.user)
             .field("port", &self.port)
@@ -204,6 +252,7 @@ impl fmt::Debug for Config {
             .field("keepalive", &self.keepalive)
             .field("memory_budget", &self.memory_budget)
             .field("spill_limit", &self.spill_limit)
+            .field("when_full", &self.when_full)
             .finish()
     }
 }

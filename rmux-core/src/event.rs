@@ -1,6 +1,9 @@
 //! What a session tells of its life.
 
+use std::net::SocketAddr;
+
 use crate::error::Error;
+use crate::host::Host;
 
 /// A step in a session's life, in the order in which they come.
 #[non_exhaustive]
@@ -8,8 +11,13 @@ use crate::error::Error;
 pub enum SessionEvent {
     /// The connection is being made.
     Connecting {
-        /// The host as the user named it.
-        host: String,
+        /// What the destination resolved to.
+        host: Box<Host>,
+    },
+    /// The server took the connection; the SSH handshake begins.
+    Connected {
+        /// Its address.
+        address: SocketAddr,
     },
     /// The server's text to be shown before authentication (RFC 4252, section 5.4). It comes from
     /// the server as it is: take control characters out before showing it on a terminal.
@@ -36,10 +44,12 @@ pub enum SessionEvent {
 }
 
 impl SessionEvent {
-    /// The event's name: `connecting`, `banner`, `authenticated`, `ready`, `lost` or `closed`.
+    /// The event's name: `connecting`, `connected`, `banner`, `authenticated`, `ready`, `lost`
+    /// or `closed`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connecting { .. } => "connecting",
+            Self::Connected { .. } => "connected",
             Self::Banner { .. } => "banner",
             Self::Authenticated { .. } => "authenticated",
             Self::Ready => "ready",

@@ -34,9 +34,10 @@ mod quote;
 mod resolve;
 mod secret;
 mod session;
+pub mod ssh_config;
 mod trust;
 
-pub use config::{Config, ConfigFile, HostKeyPolicy};
+pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, Result};
 pub use event::SessionEvent;
 pub use host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};

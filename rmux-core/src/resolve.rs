@@ -1,55 +1,196 @@
 //! From what was asked for to everything that decides how to connect.
+//!
+//! `ssh_config` says what the user's files hold; this room picks what rmux acts on and names the
+//! rest.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::config::Config;
-use crate::error::Result;
-use crate::host::{Host, HostSpec};
+use crate::config::{Config, ConfigFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};
+use crate::ssh_config::{self, Origin, Policy, Query, Resolved, Sources};
 
-/// Resolves a destination.
+/// The keys that decide something here, or that need no action (`Host` itself, say).
+const ACTED_ON: &[&str] = &[
+    "batchmode",
+    "connecttimeout",
+    "globalknownhostsfile",
+    "hashknownhosts",
+    "host",
+    "hostkeyalias",
+    "hostname",
+    "identitiesonly",
+    "identityagent",
+    "identityfile",
+    "kbdinteractiveauthentication",
+    "numberofpasswordprompts",
+    "passwordauthentication",
+    "port",
+    "preferredauthentications",
+    "pubkeyauthentication",
+    "serveralivecountmax",
+    "serveraliveinterval",
+    "stricthostkeychecking",
+    "user",
+    "userknownhostsfile",
+];
+
+/// Resolves a destination by the files on this machine.
+///
+/// # Errors
+/// [`ErrorKind::ConfigInvalid`] for a configuration that `ssh` refuses too, with file and line.
 pub(crate) async fn resolve(spec: &HostSpec, config: &Config) -> Result<Host> {
-    let home = std::env::home_dir().unwrap_or_default();
-    let opt = |key: &str| {
-        config
-            .options
-            .iter()
-            .find(|(k, _)| k.eq_ignore_ascii_case(key))
-            .map(|(_, v)| v.clone())
-    };
+    let query = query(spec, config);
+    let policy = Policy::new().match_exec(config.match_exec);
+    // It reads files, and may run programs and ask name servers.
+    let resolved = tokio::task::spawn_blocking(move || ssh_config::resolve(&query, policy))
+        .await
+        .expect("resolving does not panic")
+        .map_err(|error| error.with_host(spec.name()))?;
+    host(spec, &resolved).map_err(|error| error.with_host(spec.name()))
+}
+
+fn query(spec: &HostSpec, config: &Config) -> Query {
+    let mut query = Query::new(spec.name()).sources(match &config.config_file {
+        ConfigFile::Default => Sources::Default,
+        ConfigFile::None => Sources::None,
+        ConfigFile::Path(path) => Sources::File(path.as_os_str().to_owned().into_vec()),
+    });
+    if let Some(user) = spec.user().or(config.user.as_deref()) {
+        query = query.user(user);
+    }
+    if let Some(port) = spec.port().or(config.port) {
+        query = query.port(port);
+    }
+    for path in &config.identity_files {
+        query = query.flag_with('i', path.as_os_str().to_owned().into_vec());
+    }
+    for (key, value) in &config.options {
+        query = query.option(key, value);
+    }
+    query
+}
+
+fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
+    let text = |key: &str| resolved.first(key).unwrap_or_default();
+    let yes = |key: &str| matches!(text(key), "yes" | "true");
+    let hostname = String::from_utf8(resolved.hostname().to_vec())
+        .map_err(|_| invalid("HostName", "it is not UTF-8"))?;
+    let identity_files = resolved
+        .identity_files()
+        .iter()
+        .map(|file| match &file.path {
+            Ok(path) => Ok(PathBuf::from(OsString::from_vec(path.clone()))),
+            Err(error) => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "read ssh_config",
+                error.to_string(),
+            )),
+        })
+        .collect::<Result<_>>()?;
     Ok(Host {
         name: spec.name().to_owned(),
-        hostname: opt("hostname").unwrap_or(spec.name().to_owned()),
-        user: spec
-            .user()
-            .map(str::to_owned)
-            .or(config.user.clone())
-            .or(opt("user"))
-            .unwrap_or("root".into()),
-        port: spec
-            .port()
-            .or(config.port)
-            .unwrap_or_else(|| opt("port").map_or(22, |p| p.parse().unwrap())),
-        identity_files: config.identity_files.clone(),
-        identity_files_named: true,
-        identities_only: false,
-        agent_socket: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
-        user_known_hosts: vec![
-            opt("userknownhostsfile")
-                .map(PathBuf::from)
-                .unwrap_or(home.join(".ssh/known_hosts")),
-        ],
-        global_known_hosts: vec![],
-        strict_host_key_checking: None,
-        host_key_alias: None,
-        hash_known_hosts: false,
-        connect_timeout: None,
-        alive_interval: None,
-        alive_count: None,
-        batch_mode: false,
-        password_prompts: 3,
-        auth_methods: ["publickey", "keyboard-interactive", "password"]
-            .map(String::from)
-            .to_vec(),
-        ignored: vec![],
+        hostname,
+        user: text("user").to_owned(),
+        port: resolved.port(),
+        identity_files,
+        identity_files_named: resolved.is_set("identityfile"),
+        identities_only: yes("identitiesonly"),
+        agent_socket: agent_socket(resolved),
+        user_known_hosts: paths(text("userknownhostsfile")),
+        global_known_hosts: paths(text("globalknownhostsfile")),
+        strict_host_key_checking: resolved.is_set("stricthostkeychecking").then(|| {
+            match text("stricthostkeychecking") {
+                "true" | "yes" => StrictHostKeyChecking::Yes,
+                "accept-new" => StrictHostKeyChecking::AcceptNew,
+                "false" | "no" | "off" => StrictHostKeyChecking::No,
+                _ => StrictHostKeyChecking::Ask,
+            }
+        }),
+        host_key_alias: resolved.first("hostkeyalias").map(str::to_owned),
+        hash_known_hosts: yes("hashknownhosts"),
+        connect_timeout: seconds(text("connecttimeout")),
+        alive_interval: seconds(text("serveraliveinterval"))
+            // BatchMode sets it too, which counts as said by the user.
+            .filter(|interval| resolved.is_set("serveraliveinterval") || !interval.is_zero()),
+        alive_count: resolved
+            .is_set("serveralivecountmax")
+            .then(|| text("serveralivecountmax").parse().ok())
+            .flatten(),
+        batch_mode: yes("batchmode"),
+        password_prompts: text("numberofpasswordprompts").parse().unwrap_or(3),
+        auth_methods: auth_methods(resolved),
+        ignored: ignored(resolved),
     })
+}
+
+fn invalid(key: &str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::ConfigInvalid,
+        "read ssh_config",
+        format!("{key}: {why}"),
+    )
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_secs)
+}
+
+fn paths(text: &str) -> Vec<PathBuf> {
+    let named = text.split_whitespace().filter(|path| *path != "none");
+    named.map(PathBuf::from).collect()
+}
+
+/// `IdentityAgent`, where set, stands above the environment (ssh_config(5)).
+fn agent_socket(resolved: &Resolved) -> Option<PathBuf> {
+    let from_environment = || {
+        let socket = std::env::var_os("SSH_AUTH_SOCK")?;
+        (!socket.is_empty()).then(|| PathBuf::from(socket))
+    };
+    match resolved.first("identityagent") {
+        Some("none") => None,
+        Some("SSH_AUTH_SOCK") | None => from_environment(),
+        Some(path) => match path.strip_prefix('$') {
+            Some(variable) => std::env::var_os(variable).map(PathBuf::from),
+            None => Some(PathBuf::from(path)),
+        },
+    }
+}
+
+fn auth_methods(resolved: &Resolved) -> Vec<String> {
+    let allowed = |method: &str| {
+        let key = match method {
+            "publickey" => "pubkeyauthentication",
+            "keyboard-interactive" => "kbdinteractiveauthentication",
+            "password" => "passwordauthentication",
+            _ => return false,
+        };
+        !matches!(resolved.first(key), Some("no" | "false"))
+    };
+    resolved
+        .first("preferredauthentications")
+        .unwrap_or("publickey,keyboard-interactive,password")
+        .split(',')
+        .filter(|method| allowed(method))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn ignored(resolved: &Resolved) -> Vec<IgnoredSetting> {
+    let mut ignored: Vec<IgnoredSetting> = Vec::new();
+    for setting in resolved.settings() {
+        let origin = setting.origin();
+        let known = ACTED_ON.contains(&setting.key());
+        if known || *origin == Origin::Default || ignored.iter().any(|i| i.key == setting.key()) {
+            continue;
+        }
+        ignored.push(IgnoredSetting {
+            key: setting.key().to_owned(),
+            origin: origin.to_string(),
+        });
+    }
+    ignored
 }

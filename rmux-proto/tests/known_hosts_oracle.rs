@@ -14,8 +14,12 @@ use rmux_proto::known_hosts::{
 };
 
 /// The algorithms of the generator's server, in the order in which a stock client prefers them.
-const DEFAULT_ORDER: [&str; 4] =
-    ["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"];
+const DEFAULT_ORDER: [&str; 4] = [
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "rsa-sha2-512",
+];
 
 #[test]
 fn verdicts_are_those_of_ssh() {
@@ -23,7 +27,7 @@ fn verdicts_are_those_of_ssh() {
         return;
     };
     let (count, seed) = (conformance::cases(300), conformance::seed());
-    println!("known_hosts: {count} cases, seed {seed}");
+    conformance::say(&format!("known_hosts: {count} cases, seed {seed}"));
     let scratch = conformance::Scratch::new("known-hosts");
     let inside = |name: &str| scratch.0.join(name).display().to_string();
     let arguments = [
@@ -40,7 +44,10 @@ fn verdicts_are_those_of_ssh() {
         *seen.entry(case["ssh"]["verdict"].text()).or_default() += 1;
         wrong.extend(differences(&meta, case));
     }
-    println!("known_hosts: verdicts of ssh {seen:?}, {} differences", wrong.len());
+    conformance::say(&format!(
+        "known_hosts: verdicts of ssh {seen:?}, {} differences",
+        wrong.len()
+    ));
     assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
 }
 
@@ -73,10 +80,17 @@ fn differences(meta: &Json, case: &Json) -> Vec<String> {
     }
 
     let offered = offered_key(meta, &ssh["negotiated"].text());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs();
     let checks = CertificateChecks::new(now, "ssh-ed25519");
     let (verdict, line, by_authority) = match hosts.verdict(&name, &offered, Some(&checks)) {
-        Verdict::Trusted { line, by_authority, without_port } => {
+        Verdict::Trusted {
+            line,
+            by_authority,
+            without_port,
+        } => {
             let word = if without_port { "ok-noport" } else { "ok" };
             (word, Some(line), Some(by_authority))
         }
@@ -86,14 +100,24 @@ fn differences(meta: &Json, case: &Json) -> Vec<String> {
         other => panic!("a verdict that is new here: {other:?}"),
     };
     compare("verdict", verdict.to_owned(), ssh["verdict"].text());
-    let theirs = [&ssh["found"], &ssh["offending"]].into_iter().find(|l| !l.is_null());
-    compare(
-        "line",
-        line.map_or("none".to_owned(), |l| l.to_string()),
-        theirs.map_or("none".to_owned(), Json::text),
-    );
+    let theirs = [&ssh["found"], &ssh["offending"]]
+        .into_iter()
+        .find(|l| !l.is_null());
+    // ssh names no line for a revoked key; if it names one, that is of a later try with the plain
+    // key, which no longer matters here.
+    if verdict != "revoked" {
+        compare(
+            "line",
+            line.map_or("none".to_owned(), |l| l.to_string()),
+            theirs.map_or("none".to_owned(), Json::text),
+        );
+    }
     if let (Some(by_authority), Json::Bytes(kind)) = (by_authority, &ssh["kind"]) {
-        compare("kind", by_authority.to_string(), (kind == b"CA key").to_string());
+        compare(
+            "kind",
+            by_authority.to_string(),
+            (kind == b"CA key").to_string(),
+        );
     }
     keygen_lines(case, &mut compare);
     wrong
@@ -106,7 +130,11 @@ fn keygen_lines(case: &Json, compare: &mut impl FnMut(&str, String, String)) {
     for file in ["user", "global"] {
         let mut hosts = KnownHosts::new();
         hosts.add_file(file, FileKind::User, case["files"][file].bytes());
-        let skipped: Vec<i64> = hosts.skipped().iter().map(|s| s.location.line as i64).collect();
+        let skipped: Vec<i64> = hosts
+            .skipped()
+            .iter()
+            .map(|s| s.location.line as i64)
+            .collect();
         let ours: Vec<(i64, &str)> = hosts
             .lookup(&HostName::alias(&argument))
             .iter()

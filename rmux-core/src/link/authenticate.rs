@@ -456,17 +456,20 @@ impl Attempt<'_> {
     }
 
     /// The connection ended while authenticating. A server that says so has had enough of us.
-    async fn closed(&self) -> Error {
-        let reason = self.lost.clone().wait().await;
-        if std::error::Error::source(&reason).is_some() {
-            return reason;
+    fn closed(&self) -> impl Future<Output = Error> + Send + use<> {
+        let (mut lost, notes) = (self.lost.clone(), self.notes.clone());
+        async move {
+            let reason = lost.wait().await;
+            if std::error::Error::source(&reason).is_some() {
+                return reason;
+            }
+            let mut message = reason.message().to_owned();
+            for note in notes {
+                message += "; ";
+                message += &note;
+            }
+            Error::new(ErrorKind::AuthFailed, "authenticate", message)
         }
-        let mut message = reason.message().to_owned();
-        for note in &self.notes {
-            message += "; ";
-            message += note;
-        }
-        Error::new(ErrorKind::AuthFailed, "authenticate", message)
     }
 }
 

@@ -192,8 +192,14 @@ impl Drain {
                 )),
             };
             match message {
-                Some(ChannelMsg::Data { data }) => self.take(Stream::Stdout, data),
-                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => self.take(Stream::Stderr, data),
+                Some(ChannelMsg::Data { data }) => {
+                    self.take(Stream::Stdout, data);
+                    self.room(&mut stopped).await;
+                }
+                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
+                    self.take(Stream::Stderr, data);
+                    self.room(&mut stopped).await;
+                }
                 Some(ChannelMsg::Eof) => self.inbox.eof(),
                 Some(ChannelMsg::ExitStatus { exit_status }) => {
                     self.inbox.set_exit(Exit::Status(exit_status));
@@ -232,6 +238,16 @@ impl Drain {
             self.inbox.discard(Stream::Stdout);
             self.inbox.discard(Stream::Stderr);
             let _ = self.control.send(Control::Release { kill: false });
+        }
+    }
+
+    /// Waits for the reader where the session was set up to.
+    async fn room(&self, stopped: &mut oneshot::Receiver<()>) {
+        tokio::select! {
+            biased;
+            () = std::future::poll_fn(|context| self.inbox.poll_room(context)) => {}
+            // The loop sees it too.
+            _ = stopped => {}
         }
     }
 

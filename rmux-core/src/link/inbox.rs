@@ -37,6 +37,17 @@ pub(crate) enum Exit {
 /// The largest piece read back from a spill file at once.
 const SPILL_READ: usize = 256 << 10;
 
+/// How much may be left unread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes in memory.
+    pub(crate) memory: usize,
+    /// Bytes in temporary files.
+    pub(crate) spill: u64,
+    /// Whether the pump waits when the memory is full, instead of spilling.
+    pub(crate) wait: bool,
+}
+
 /// Shared by the pump, which fills it, and the readers of the two streams.
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox(Arc<Mutex<State>>);
@@ -44,8 +55,7 @@ pub(crate) struct Inbox(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     streams: [Queue; 2],
-    memory_budget: usize,
-    spill_limit: u64,
+    limits: Limits,
     in_memory: usize,
     spilled: u64,
     /// Looks for the wrapper's line at the start of standard error.
@@ -54,7 +64,8 @@ struct State {
     exit: Option<Exit>,
     /// Set once nothing more will come; `Err` where the channel did not end in order.
     end: Option<Result<()>>,
-    exit_waiters: Vec<Waker>,
+    waiters: Vec<Waker>,
+    pump: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -75,18 +86,18 @@ struct Spill {
 }
 
 impl Inbox {
-    pub(crate) fn new(memory_budget: usize, spill_limit: u64) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self(Arc::new(Mutex::new(State {
             streams: Default::default(),
-            memory_budget,
-            spill_limit,
+            limits,
             in_memory: 0,
             spilled: 0,
             marker: None,
             pid: None,
             exit: None,
             end: None,
-            exit_waiters: Vec::new(),
+            waiters: Vec::new(),
+            pump: None,
         })))
     }
 
@@ -102,9 +113,14 @@ impl Inbox {
         self.state().marker = Some(MarkerScan::new(token));
     }
 
-    /// The process id that the wrapper told, once it has.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.state().pid
+    /// The process id that the wrapper tells, once it has; `None` if it will not come.
+    pub(crate) fn poll_pid(&self, context: &mut Context<'_>) -> Poll<Option<u32>> {
+        let mut state = self.state();
+        if state.pid.is_some() || state.marker.is_none() {
+            return Poll::Ready(state.pid);
+        }
+        state.wait(context);
+        Poll::Pending
     }
 
     /// Takes in what came for `stream`. Never waits for a reader.
@@ -122,9 +138,20 @@ impl Inbox {
                 Scanned::Absent(all) => all,
             };
             state.marker = None;
+            state.wake_waiters();
             return state.push(stream, rest);
         }
         state.push(stream, data)
+    }
+
+    /// Ready when the pump may take more in; it waits only where the limits say so.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if !state.limits.wait || state.in_memory <= state.limits.memory {
+            return Poll::Ready(());
+        }
+        state.pump = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// Both streams have ended.
@@ -141,7 +168,7 @@ impl Inbox {
     pub(crate) fn set_exit(&self, exit: Exit) {
         let mut state = self.state();
         state.exit.get_or_insert(exit);
-        state.wake_exit();
+        state.wake_waiters();
     }
 
     /// Nothing more will come. The first end counts.
@@ -150,12 +177,18 @@ impl Inbox {
         state.give_up_marker();
         state.end.get_or_insert(end);
         state.streams.iter_mut().for_each(Queue::wake);
-        state.wake_exit();
+        state.wake_waiters();
     }
 
     /// Whether [`Inbox::finish`] was called.
     pub(crate) fn is_finished(&self) -> bool {
         self.state().end.is_some()
+    }
+
+    /// Whether the command is known to have ended.
+    pub(crate) fn has_exited(&self) -> bool {
+        let state = self.state();
+        state.exit.is_some() || state.end.is_some()
     }
 
     /// Drops what is there and what will come for `stream`: its reader is gone.
@@ -181,6 +214,7 @@ impl Inbox {
         let queue = &mut state.streams[stream as usize];
         if let Some(data) = queue.memory.pop_front() {
             state.in_memory -= data.len();
+            wake(&mut state.pump);
             return Poll::Ready(Ok(Some(data)));
         }
         match queue.unspill() {
@@ -219,14 +253,7 @@ impl Inbox {
             Some(Ok(())) => Poll::Ready(Ok(None)),
             Some(Err(error)) => Poll::Ready(Err(error.clone())),
             None => {
-                let waker = context.waker();
-                if !state
-                    .exit_waiters
-                    .iter()
-                    .any(|known| known.will_wake(waker))
-                {
-                    state.exit_waiters.push(waker.clone());
-                }
+                state.wait(context);
                 Poll::Pending
             }
         }
@@ -243,17 +270,18 @@ impl State {
             .spill
             .as_ref()
             .is_some_and(|spill| spill.read < spill.written);
-        if !spilling && self.in_memory + data.len() <= self.memory_budget {
+        let fits = self.in_memory + data.len() <= self.limits.memory;
+        if self.limits.wait || (fits && !spilling) {
             self.in_memory += data.len();
             queue.memory.push_back(data);
         } else {
-            if self.spilled + data.len() as u64 > self.spill_limit {
+            if self.spilled + data.len() as u64 > self.limits.spill {
                 return Err(Error::new(
                     ErrorKind::LimitExceeded,
                     "read",
                     format!(
                         "more than {} bytes of output were not read",
-                        self.memory_budget as u64 + self.spill_limit
+                        self.limits.memory as u64 + self.limits.spill
                     ),
                 ));
             }
@@ -278,16 +306,28 @@ impl State {
         }
     }
 
-    fn wake_exit(&mut self) {
-        self.exit_waiters.drain(..).for_each(Waker::wake);
+    /// Remembers who waits for the exit or the process id.
+    fn wait(&mut self, context: &Context<'_>) {
+        let waker = context.waker();
+        if !self.waiters.iter().any(|known| known.will_wake(waker)) {
+            self.waiters.push(waker.clone());
+        }
+    }
+
+    fn wake_waiters(&mut self) {
+        self.waiters.drain(..).for_each(Waker::wake);
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
     }
 }
 
 impl Queue {
     fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        wake(&mut self.waker);
     }
 
     /// A write of one packet into the page cache: short enough for an async task.
@@ -330,6 +370,14 @@ impl Queue {
 mod tests {
     use super::*;
 
+    fn inbox(memory: usize, spill: u64) -> Inbox {
+        Inbox::new(Limits {
+            memory,
+            spill,
+            wait: false,
+        })
+    }
+
     fn read_all(inbox: &Inbox, stream: Stream) -> Result<Vec<u8>> {
         let mut context = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
@@ -345,7 +393,7 @@ mod tests {
 
     #[test]
     fn order_is_kept_from_memory_into_the_file_and_back() {
-        let inbox = Inbox::new(10, 1000);
+        let inbox = inbox(10, 1000);
         let mut expected = Vec::new();
         let mut context = Context::from_waker(Waker::noop());
         let mut got = Vec::new();
@@ -366,7 +414,7 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_channel_fails_and_nothing_is_lost_before() {
-        let inbox = Inbox::new(4, 4);
+        let inbox = inbox(4, 4);
         inbox
             .push(Stream::Stdout, Bytes::from_static(b"abcd"))
             .unwrap();
@@ -393,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_discarded_stream_holds_nothing_and_frees_the_budget() {
-        let inbox = Inbox::new(8, 0);
+        let inbox = inbox(8, 0);
         inbox
             .push(Stream::Stderr, Bytes::from_static(b"12345678"))
             .unwrap();
@@ -407,8 +455,28 @@ mod tests {
     }
 
     #[test]
+    fn a_pump_that_may_wait_does_until_the_reader_has_caught_up() {
+        let inbox = Inbox::new(Limits {
+            memory: 4,
+            spill: 0,
+            wait: true,
+        });
+        let mut context = Context::from_waker(Waker::noop());
+        inbox
+            .push(Stream::Stdout, Bytes::from_static(b"abcd"))
+            .unwrap();
+        assert_eq!(inbox.poll_room(&mut context), Poll::Ready(()));
+        inbox
+            .push(Stream::Stdout, Bytes::from_static(b"e"))
+            .unwrap();
+        assert_eq!(inbox.poll_room(&mut context), Poll::Pending);
+        assert!(inbox.poll_read(Stream::Stdout, &mut context).is_ready());
+        assert_eq!(inbox.poll_room(&mut context), Poll::Ready(()));
+    }
+
+    #[test]
     fn the_first_exit_report_counts_even_after_the_link_broke() {
-        let inbox = Inbox::new(8, 0);
+        let inbox = inbox(8, 0);
         inbox.set_exit(Exit::Status(3));
         inbox.set_exit(Exit::Status(4));
         inbox.finish(Err(Error::new(ErrorKind::Disconnected, "read", "cut")));

@@ -28,11 +28,12 @@ pub(crate) use inbox::{Exit, Inbox, Stream};
 pub(crate) use outbox::{Broken, Outbox};
 
 use crate::ask::Asker;
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use dial::Severer;
 use handler::Handler;
+use inbox::Limits;
 
 /// Defaults of the design: connecting takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -93,8 +94,7 @@ pub(crate) struct Link {
     handle: Arc<Handle<Handler>>,
     lost: Lost,
     severer: Severer,
-    memory_budget: usize,
-    spill_limit: u64,
+    limits: Limits,
 }
 
 /// Why a channel could not be opened.
@@ -124,8 +124,11 @@ impl Link {
             handle: Arc::new(handle),
             lost,
             severer,
-            memory_budget: config.memory_budget,
-            spill_limit: config.spill_limit,
+            limits: Limits {
+                memory: config.memory_budget,
+                spill: config.spill_limit,
+                wait: config.when_full == WhenFull::Wait,
+            },
         })
     }
 
@@ -138,7 +141,7 @@ impl Link {
     ) -> impl Future<Output = Result<(Channel, End), OpenError>> + Send + 'static {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
-        let inbox = Inbox::new(self.memory_budget, self.spill_limit);
+        let inbox = Inbox::new(self.limits);
         async move {
             match handle.channel_open_session().await {
                 Ok(channel) => Ok(Channel::start(channel, inbox, lost)),

@@ -4,11 +4,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::Session;
-use super::driver::Message;
 use super::exit::{ExitStatus, Output, Signal};
+use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, Request, WindowSize};
+use crate::link::{Request, WindowSize};
 
 /// A remote command that runs. Dropping it does not wait and does not block: with
 /// [`kill_on_drop`](crate::Command::kill_on_drop) the command's process group is killed, otherwise
@@ -24,32 +24,28 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The command's standard error, if it is piped and was not taken.
     pub stderr: Option<ChildStderr>,
+    /// Before the session: it still has a word to say to its driver when it is dropped.
+    running: Running,
     session: Session,
-    channel: Channel,
     copies: Copies,
-    kill_on_drop: bool,
-    ended: bool,
 }
 
 impl Child {
     pub(super) fn new(
         session: Session,
-        channel: Channel,
+        running: Running,
         stdin: Option<ChildStdin>,
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
         copies: Copies,
-        kill_on_drop: bool,
     ) -> Self {
         Self {
             stdin,
             stdout,
             stderr,
             session,
-            channel,
+            running,
             copies,
-            kill_on_drop,
-            ended: false,
         }
     }
 
@@ -68,13 +64,13 @@ impl Child {
         drop(self.stdin.take());
         let exit = self.exit().await;
         self.copies.finish().await;
-        self.ended = true;
         exit
     }
 
     async fn exit(&self) -> Result<ExitStatus> {
         let host = &self.session.host().name;
-        match std::future::poll_fn(|context| self.channel.inbox().poll_exit(context)).await {
+        match std::future::poll_fn(|context| self.running.channel.inbox().poll_exit(context)).await
+        {
             Ok(Some(exit)) => Ok(ExitStatus::from_exit(exit)),
             Ok(None) => Err(Error::new(
                 ErrorKind::OutcomeUnknown,
@@ -127,22 +123,20 @@ impl Child {
         })
     }
 
-    /// Asks the server to send the command a signal. The server may ignore that without a word;
-    /// see [`Signal`].
+    /// Sends the command a signal; does not wait.
+    ///
+    /// Where the command was started with [`kill_on_drop`](crate::Command::kill_on_drop) or a
+    /// timeout, its whole process group gets it, by `kill` on another channel. Otherwise the server
+    /// is asked to send it, which it may ignore without a word; see [`Signal`].
     pub fn signal(&self, signal: &Signal) {
-        self.channel.tell(Request::Signal(signal.name().to_owned()));
+        self.running.signal(signal);
     }
 
     /// Kills the command: by signal, and where it was started with
     /// [`kill_on_drop`](crate::Command::kill_on_drop), its whole process group by way of another
     /// channel, which works on servers that ignore signals too. Does not wait.
     pub fn start_kill(&self) {
-        self.channel.tell(Request::Signal(Signal::KILL.to_owned()));
-        if self.kill_on_drop
-            && let Some(pid) = self.channel.inbox().pid()
-        {
-            self.session.tell(Message::KillGroup(pid));
-        }
+        self.running.kill();
     }
 
     /// Kills the command, as [`start_kill`](Self::start_kill), and waits for its end.
@@ -164,20 +158,12 @@ impl Child {
 
     /// Tells the command's terminal its new size, in characters and in pixels.
     pub fn resize_pixels(&self, columns: u32, rows: u32, width: u32, height: u32) {
-        self.channel.tell(Request::Resize(WindowSize {
+        self.running.channel.tell(Request::Resize(WindowSize {
             columns,
             rows,
             width,
             height,
         }));
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        if self.kill_on_drop && !self.ended && !self.channel.inbox().is_finished() {
-            self.start_kill();
-        }
     }
 }
 

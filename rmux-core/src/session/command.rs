@@ -8,13 +8,13 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::child::{Child, Copies};
-use super::driver::Ready;
 use super::exit::{ExitStatus, Output};
+use super::running::{Ready, Running};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use super::terminal::Pty;
 use super::{Session, group};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, Request};
+use crate::link::Request;
 use crate::quote;
 
 /// What the server is asked to run.
@@ -271,8 +271,8 @@ impl Command {
         self.check()?;
         let ready = self.session.ready().await?;
         let prefix = self.send_env(&ready).await?;
-        let mut channel = ready.into_channel();
-        channel.set_kill_on_drop(self.kills());
+        let running = ready.run(self.kills());
+        let channel = &running.channel;
         let token = (self.kills() && self.pty.is_none()).then(group::token);
         if let Some(token) = &token {
             channel.inbox().expect_marker(token.clone());
@@ -308,14 +308,15 @@ impl Command {
             ));
         }
         Ok(self.child(
-            channel,
+            running,
             stdin,
             self.stdout.unwrap_or(stdout),
             self.stderr.unwrap_or(stderr),
         ))
     }
 
-    fn child(&self, channel: Channel, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Child {
+    fn child(&self, running: Running, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Child {
+        let channel = &running.channel;
         let input = ChildStdin::new(channel.outbox().clone());
         let output = ChildStdout::new(channel.inbox().clone());
         let errors = ChildStderr::new(channel.inbox().clone());
@@ -344,15 +345,7 @@ impl Command {
             }
             Stdio::Null => None,
         };
-        Child::new(
-            self.session.clone(),
-            channel,
-            stdin,
-            stdout,
-            stderr,
-            copies,
-            self.kills(),
-        )
+        Child::new(self.session.clone(), running, stdin, stdout, stderr, copies)
     }
 
     /// Refuses what no server could run.

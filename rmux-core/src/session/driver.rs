@@ -5,60 +5,51 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::exit::Signal;
 use super::group;
+use super::running::Ready;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Link, OpenError};
+use crate::link::{Channel, End, Inbox, Link, OpenError};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
+/// How long signals that are on their way may take when the session is closed.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// What handles ask of the driver.
 pub(super) enum Message {
     /// A channel to run something on.
-    Channel(oneshot::Sender<Result<Ready>>),
+    Channel(Wanted),
     /// A channel that was handed out and not used.
     Return(Channel),
-    /// End the process group of a command whose channel is gone.
-    KillGroup(u32),
+    /// Send a signal to the process group of a command, once its wrapper has told which that is.
+    Signal(Inbox, Signal),
     /// Close the session; answered when the connection is closed.
     Close(oneshot::Sender<()>),
 }
 
-/// A channel nothing runs on yet. Dropping it gives it back.
-pub(super) struct Ready {
-    channel: Option<Channel>,
-    home: mpsc::UnboundedSender<Message>,
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub(super) enum Ended {
+    Closed,
+    Lost(Error),
 }
 
-impl Ready {
-    pub(super) fn channel(&self) -> &Channel {
-        self.channel
-            .as_ref()
-            .expect("taken only by into_channel, which consumes self")
-    }
-
-    /// Takes the channel to run something on it.
-    pub(super) fn into_channel(mut self) -> Channel {
-        self.channel
-            .take()
-            .expect("taken only here, and self is consumed")
-    }
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        if let Some(channel) = self.channel.take() {
-            let _ = self.home.send(Message::Return(channel));
-        }
-    }
-}
-
+type Wanted = oneshot::Sender<Result<Ready>>;
 type Opening = Pin<Box<dyn Future<Output = Result<(Channel, End), OpenError>> + Send>>;
+
+/// A step on the way of a signal.
+enum Step {
+    /// The process group is known: a channel is wanted to run `kill` on.
+    Group(u32, Signal),
+    Done,
+}
 
 pub(super) struct Driver {
     link: Link,
@@ -66,9 +57,12 @@ pub(super) struct Driver {
     home: mpsc::WeakUnboundedSender<Message>,
     /// Kept open ahead, so that the next command costs one round trip.
     spare: Option<Channel>,
-    waiting: VecDeque<oneshot::Sender<Result<Ready>>>,
+    /// Signals come before commands.
+    urgent: VecDeque<Wanted>,
+    waiting: VecDeque<Wanted>,
     opening: FuturesUnordered<Opening>,
     ends: FuturesUnordered<End>,
+    signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
     /// The server refused a channel: wait until one has ended before asking again.
     full: bool,
 }
@@ -80,9 +74,11 @@ impl Driver {
             host,
             home,
             spare: None,
+            urgent: VecDeque::new(),
             waiting: VecDeque::new(),
             opening: FuturesUnordered::new(),
             ends: FuturesUnordered::new(),
+            signals: FuturesUnordered::new(),
             full: false,
         }
     }
@@ -94,18 +90,28 @@ impl Driver {
         ended: watch::Sender<Option<Ended>>,
     ) {
         let mut lost = self.link.lost();
+        let mut closers = Vec::new();
+        let mut closing = false;
+        let mut patience = std::pin::pin!(tokio::time::sleep(CLOSE_GRACE));
         self.open_more();
-        let closer = loop {
+        while !closing || !self.signals.is_empty() {
+            let was_closing = closing;
             tokio::select! {
-                message = messages.recv() => match message {
+                message = messages.recv(), if !closing || !messages.is_closed() => match message {
+                    Some(Message::Channel(wanted)) if closing => {
+                        let _ = wanted.send(Err(self.closed()));
+                    }
                     Some(Message::Channel(wanted)) => {
                         self.waiting.push_back(wanted);
                         self.hand_out();
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
-                    Some(Message::KillGroup(pid)) => self.kill_group(pid),
-                    Some(Message::Close(done)) => break Some(done),
-                    None => break None,
+                    Some(Message::Signal(inbox, signal)) => self.find_group(inbox, signal),
+                    Some(Message::Close(done)) => {
+                        closers.push(done);
+                        closing = true;
+                    }
+                    None => closing = true,
                 },
                 Some(opened) = self.opening.next() => match opened {
                     Ok((channel, end)) => {
@@ -120,21 +126,34 @@ impl Driver {
                     self.full = false;
                     self.hand_out();
                 }
+                Some(step) = self.signals.next() => match step {
+                    Step::Group(pid, signal) => self.signal(pid, signal),
+                    Step::Done => {}
+                },
                 reason = lost.wait() => {
                     self.settle(&reason);
                     ended.send_replace(Some(Ended::Lost(reason)));
                     return;
                 }
+                () = &mut patience, if closing => break,
             }
-        };
-        let reason = Error::new(ErrorKind::Closed, "session", "the session was closed")
-            .with_host(&self.host);
-        self.settle(&reason);
+            if closing && !was_closing {
+                self.settle(&self.closed());
+                patience
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + CLOSE_GRACE);
+            }
+        }
+        messages.close();
         self.link.disconnect().await;
         ended.send_replace(Some(Ended::Closed));
-        if let Some(done) = closer {
+        for done in closers {
             let _ = done.send(());
         }
+    }
+
+    fn closed(&self) -> Error {
+        Error::new(ErrorKind::Closed, "session", "the session was closed").with_host(&self.host)
     }
 
     /// Takes in a channel nothing runs on.
@@ -156,19 +175,14 @@ impl Driver {
             self.spare = None;
         }
         while let Some(spare) = self.spare.take() {
-            let Some(home) = self.home.upgrade() else {
-                return;
-            };
-            let Some(next) = self.waiting.pop_front() else {
+            let next = self.urgent.pop_front().or_else(|| self.waiting.pop_front());
+            let Some(next) = next else {
                 self.spare = Some(spare);
                 break;
             };
-            if let Err(Ok(mut ready)) = next.send(Ok(Ready {
-                channel: Some(spare),
-                home,
-            })) {
+            if let Err(Ok(ready)) = next.send(Ok(Ready::new(spare, self.home.clone()))) {
                 // The caller gave up: on to the next one.
-                self.spare = ready.channel.take();
+                self.spare = Some(ready.take_back());
             }
         }
         self.open_more();
@@ -177,9 +191,10 @@ impl Driver {
     /// Opens channels for those who wait, and one ahead.
     fn open_more(&mut self) {
         self.waiting.retain(|waiting| !waiting.is_closed());
+        let wanted = self.urgent.len() + self.waiting.len() + 1;
         while !self.full
             && self.opening.len() < MAX_OPENING
-            && self.opening.len() + usize::from(self.spare.is_some()) < self.waiting.len() + 1
+            && self.opening.len() + usize::from(self.spare.is_some()) < wanted
         {
             self.opening.push(Box::pin(self.link.open()));
         }
@@ -192,32 +207,37 @@ impl Driver {
             self.full = false;
             let error =
                 Error::new(ErrorKind::ChannelRefused, "open channel", why).with_host(&self.host);
+            self.urgent.clear();
             self.settle(&error);
         }
     }
 
+    /// Answers those who wait to run a command.
     fn settle(&mut self, reason: &Error) {
         for waiting in self.waiting.drain(..) {
             let _ = waiting.send(Err(reason.clone()));
         }
     }
 
-    /// Runs `kill` on a channel of its own. Nobody waits for it; it ends with the link.
-    fn kill_group(&mut self, pid: u32) {
-        let (wanted, granted) = oneshot::channel();
-        self.waiting.push_front(wanted);
-        tokio::spawn(async move {
-            if let Ok(Ok(ready)) = granted.await {
-                group::kill(ready.into_channel(), pid).await;
+    fn find_group(&mut self, inbox: Inbox, signal: Signal) {
+        self.signals.push(Box::pin(async move {
+            match std::future::poll_fn(|context| inbox.poll_pid(context)).await {
+                Some(pid) if !inbox.has_exited() => Step::Group(pid, signal),
+                _ => Step::Done,
             }
-        });
+        }));
+    }
+
+    /// Runs `kill` on a channel of its own.
+    fn signal(&mut self, pid: u32, signal: Signal) {
+        let (wanted, granted) = oneshot::channel();
+        self.urgent.push_back(wanted);
+        self.signals.push(Box::pin(async move {
+            if let Ok(Ok(ready)) = granted.await {
+                group::signal(&ready.run(false).channel, pid, &signal).await;
+            }
+            Step::Done
+        }));
         self.hand_out();
     }
-}
-
-/// How a session ended.
-#[derive(Debug, Clone)]
-pub(super) enum Ended {
-    Closed,
-    Lost(Error),
 }

@@ -23,6 +23,11 @@ impl Signal {
     /// The terminal was hung up.
     pub const HUP: &'static str = "HUP";
 
+    /// Ends a process at once; it cannot be caught.
+    pub(super) fn kill() -> Self {
+        Self(Self::KILL.to_owned())
+    }
+
     /// The signal named `name`, with or without `SIG`.
     ///
     /// # Errors

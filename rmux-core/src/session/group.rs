@@ -5,6 +5,7 @@
 //! makes every command the leader of a session and of a process group, and the wrapper `exec`s the
 //! command, so that the id it tells is the group's.
 
+use super::exit::Signal;
 use crate::link::{Channel, Request};
 use crate::quote;
 
@@ -18,11 +19,13 @@ pub(super) fn announce(token: &str) -> String {
     format!("echo \"{token} $$\" >&2; ")
 }
 
-/// Ends the group led by `pid`, or the process alone where it leads none. Waits for `kill`.
-pub(super) async fn kill(channel: Channel, pid: u32) {
-    let script = format!("kill -KILL -- -{pid} 2>/dev/null || kill -KILL {pid} 2>/dev/null");
-    let line = quote::command_line(&["sh", "-c", &script]);
+/// Sends a signal to the group led by `pid`, or to the process alone where it leads none. Waits
+/// for `kill` to end.
+pub(super) async fn signal(channel: &Channel, pid: u32, signal: &Signal) {
+    let name = signal.name();
+    let script = format!("kill -{name} -- -{pid} 2>/dev/null || kill -{name} {pid} 2>/dev/null");
     channel.outbox().close();
+    let line = quote::command_line(&["sh", "-c", &script]);
     if let Ok(true) = channel.ask(Request::Exec(line)).await {
         let _ = std::future::poll_fn(|context| channel.inbox().poll_exit(context)).await;
     }

@@ -7,6 +7,7 @@ mod command;
 mod driver;
 mod exit;
 mod group;
+mod running;
 mod stdio;
 mod terminal;
 
@@ -30,7 +31,8 @@ use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
 use crate::link::{Link, Progress, connect_timeout};
 use crate::resolve;
-use driver::{Driver, Ended, Message, Ready};
+use driver::{Driver, Ended, Message};
+use running::Ready;
 
 /// One host, connected to and authenticated once, ready for any number of commands at a time.
 ///
@@ -127,12 +129,12 @@ impl Session {
             }
         };
         tell(SessionEvent::Connecting {
-            host: host.name.clone(),
+            host: Box::new(host.clone()),
         });
         let report = {
             let (tell, user) = (tell.clone(), host.user.clone());
             move |progress| match progress {
-                Progress::Connected(address) => tracing::debug!(%address, "connected"),
+                Progress::Connected(address) => tell(SessionEvent::Connected { address }),
                 Progress::Banner(text) => tell(SessionEvent::Banner { text }),
                 Progress::Authenticated(method) => {
                     tell(SessionEvent::Authenticated {
@@ -186,8 +188,9 @@ impl Session {
         Command::login(self.clone())
     }
 
-    /// Closes the connection. Commands that still run are cut off: their [`Child`]ren end with
-    /// [`ErrorKind::Closed`]. Returns when the connection is closed, at most 2 s later. A session
+    /// Closes the connection. Commands that are being killed get up to 2 s to end, others that still
+    /// run are cut off: their [`Child`]ren end with
+    /// [`ErrorKind::Closed`]. Returns when the connection is closed, at most 4 s later. A session
     /// that has ended is closed already.
     ///
     /// # Cancel safety

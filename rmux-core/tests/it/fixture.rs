@@ -1,6 +1,9 @@
 //! How the tests connect: to an sshd of their own, with its keys and nothing of the user's.
 
+use std::time::{Duration, Instant};
+
 use rmux_core::{Config, ConfigFile, Session};
+use rmux_testkit::relay::Relay;
 use rmux_testkit::sshd::Sshd;
 
 /// Settings that know only the fixture.
@@ -18,9 +21,50 @@ pub(crate) fn config(sshd: &Sshd) -> Config {
         .option("GlobalKnownHostsFile", "none")
 }
 
+/// The same through a relay, under whose port nobody knows the host key.
+pub(crate) fn relayed(sshd: &Sshd, relay: &Relay) -> Config {
+    config(sshd)
+        .port(relay.port())
+        .option("HostKeyAlias", format!("[127.0.0.1]:{}", sshd.port()))
+}
+
 /// A session with the fixture.
 pub(crate) async fn session(sshd: &Sshd) -> Session {
-    Session::connect("127.0.0.1", config(sshd))
+    connect(config(sshd)).await
+}
+
+/// A session with whoever is at the configured port.
+pub(crate) async fn connect(config: Config) -> Session {
+    Session::connect("127.0.0.1", config)
         .await
         .expect("the fixture lets us in")
+}
+
+/// Runs `work`, which must not take longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took longer than {limit:?}"))
+}
+
+/// Waits until `condition` holds, which must not take longer than `limit`.
+pub(crate) async fn eventually(limit: Duration, what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether a process with this argument runs anywhere on this machine.
+pub(crate) fn runs(argument: &str) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    processes.flatten().any(|process| {
+        std::fs::read(process.path().join("cmdline")).is_ok_and(|line| {
+            line.split(|byte| *byte == 0)
+                .any(|word| word == argument.as_bytes())
+        })
+    })
 }

@@ -135,8 +135,7 @@ impl HostKey {
     pub fn from_blob(blob: &[u8]) -> Result<Self, BadKey> {
         let mut reader = Reader::new(blob);
         let name = text(reader.string()?)?;
-        let (key_type, is_certificate) =
-            KeyType::of_algorithm(name).ok_or(BadKey::UnknownType)?;
+        let (key_type, is_certificate) = KeyType::of_algorithm(name).ok_or(BadKey::UnknownType)?;
         if is_certificate {
             reader.string()?; // the nonce
         }
@@ -151,7 +150,11 @@ impl HostKey {
         if !reader.rest().is_empty() {
             return Err(BadKey::Damaged);
         }
-        Ok(Self { key_type, plain, certificate })
+        Ok(Self {
+            key_type,
+            plain,
+            certificate,
+        })
     }
 
     /// The type of the plain key.
@@ -171,7 +174,10 @@ impl HostKey {
 
     /// The same key without its certificate.
     pub fn without_certificate(&self) -> Self {
-        Self { certificate: None, ..self.clone() }
+        Self {
+            certificate: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -326,12 +332,18 @@ mod tests {
 
     #[test]
     fn damaged_keys_are_refused() {
-        assert_eq!(HostKey::from_blob(&rsa(&[0x7f; 127])), Err(BadKey::TooShort));
+        assert_eq!(
+            HostKey::from_blob(&rsa(&[0x7f; 127])),
+            Err(BadKey::TooShort)
+        );
         assert_eq!(HostKey::from_blob(&rsa(&[0xc5; 128])), Err(BadKey::Damaged));
-        let mut trailing = rsa(&[0x7f; 128]);
+        let mut trailing = rsa(&[0x7f; 129]);
         trailing.push(0);
         assert_eq!(HostKey::from_blob(&trailing), Err(BadKey::Damaged));
         assert_eq!(HostKey::from_blob(b""), Err(BadKey::Damaged));
-        assert_eq!(HostKey::from_blob(&[0, 0, 0, 1, b'x']), Err(BadKey::UnknownType));
+        assert_eq!(
+            HostKey::from_blob(&[0, 0, 0, 1, b'x']),
+            Err(BadKey::UnknownType)
+        );
     }
 }

@@ -98,14 +98,19 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Line>, BadLine> {
     if named != (decoded.key_type(), decoded.certificate().is_some()) {
         return Err(BadLine::TypeMismatch);
     }
-    Ok(Some(Line { marker, hosts, key, key_type: named.0 }))
+    Ok(Some(Line {
+        marker,
+        hosts,
+        key,
+        key_type: named.0,
+    }))
 }
 
 /// Decodes the base64 of a key. White space inside is skipped, as the C library does; a CR before
 /// the newline counts as such.
 pub(super) fn decode_key(base64: &[u8]) -> Result<HostKey, BadKey> {
     let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
-    let blob = if base64.iter().any(|c| is_space(c)) {
+    let blob = if base64.iter().any(is_space) {
         let text: Vec<u8> = base64.iter().copied().filter(|c| !is_space(c)).collect();
         STANDARD.decode(text)
     } else {
@@ -154,7 +159,8 @@ fn parse_marker(line: &[u8], at: &mut usize) -> Result<Marker, BadLine> {
 fn parse_hash(field: &[u8]) -> Option<([u8; 20], [u8; 20])> {
     let rest = field.strip_prefix(b"|1|")?;
     let bar = rest.iter().position(|&c| c == b'|')?;
-    let twenty = |base64: &[u8]| -> Option<[u8; 20]> { STANDARD.decode(base64).ok()?.try_into().ok() };
+    let twenty =
+        |base64: &[u8]| -> Option<[u8; 20]> { STANDARD.decode(base64).ok()?.try_into().ok() };
     Some((twenty(&rest[..bar])?, twenty(&rest[bar + 1..])?))
 }
 

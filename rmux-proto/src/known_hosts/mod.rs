@@ -119,7 +119,12 @@ impl KnownHosts {
     /// of KnownHostsCommand: the first line that fits wins.
     ///
     /// Lines that do not parse are skipped, as ssh does, and kept in [`skipped`](Self::skipped).
-    pub fn add_file(&mut self, label: impl Into<Arc<str>>, kind: FileKind, bytes: impl Into<Vec<u8>>) {
+    pub fn add_file(
+        &mut self,
+        label: impl Into<Arc<str>>,
+        kind: FileKind,
+        bytes: impl Into<Vec<u8>>,
+    ) {
         let (label, bytes) = (label.into(), bytes.into());
         let file = self.files.len();
         let mut start = 0;
@@ -135,11 +140,22 @@ impl KnownHosts {
                     let key = shift(parsed.key, start);
                     let marker = parsed.marker;
                     let key_type = parsed.key_type;
-                    self.entries.push(Entry { file, number, marker, hosts, key, key_type });
+                    self.entries.push(Entry {
+                        file,
+                        number,
+                        marker,
+                        hosts,
+                        key,
+                        key_type,
+                    });
                     self.index_last(&bytes);
                 }
                 Err(reason) => {
-                    let location = Location { file: label.clone(), kind, line: number };
+                    let location = Location {
+                        file: label.clone(),
+                        kind,
+                        line: number,
+                    };
                     self.skipped.push(Skipped { location, reason });
                 }
             }
@@ -172,10 +188,18 @@ impl KnownHosts {
     fn find(&self, name: &[u8]) -> Vec<Found<'_>> {
         let name = name.to_ascii_lowercase();
         let mut hits: Vec<usize> = self.by_name.get(&name[..]).cloned().unwrap_or_default();
-        hits.extend(self.to_scan.iter().copied().filter(|&i| self.matches(i, &name)));
+        hits.extend(
+            self.to_scan
+                .iter()
+                .copied()
+                .filter(|&i| self.matches(i, &name)),
+        );
         hits.sort_unstable();
         hits.into_iter()
-            .map(|index| Found { hosts: self, entry: &self.entries[index] })
+            .map(|index| Found {
+                hosts: self,
+                entry: &self.entries[index],
+            })
             .collect()
     }
 
@@ -203,7 +227,10 @@ impl KnownHosts {
             return;
         }
         for name in list.split(|&c| c == b',') {
-            let hits = self.by_name.entry(name.to_ascii_lowercase().into()).or_default();
+            let hits = self
+                .by_name
+                .entry(name.to_ascii_lowercase().into())
+                .or_default();
             if hits.last() != Some(&index) {
                 hits.push(index);
             }
@@ -222,7 +249,11 @@ impl Found<'_> {
     /// Where the line is.
     pub fn location(&self) -> Location {
         let file = &self.hosts.files[self.entry.file];
-        Location { file: file.label.clone(), kind: file.kind, line: self.entry.number }
+        Location {
+            file: file.label.clone(),
+            kind: file.kind,
+            line: self.entry.number,
+        }
     }
 
     /// What the line's marker says.
@@ -255,7 +286,11 @@ pub fn fuzz_known_hosts(data: &[u8]) {
     hosts.add_file("fuzz", FileKind::User, data);
     let first = data.split(|&c| matches!(c, b' ' | b',' | b'\n')).next();
     let named = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
-    for name in [HostName::new("web1", 2222), HostName::new(&named, 22), HostName::alias(&named)] {
+    for name in [
+        HostName::new("web1", 2222),
+        HostName::new(&named, 22),
+        HostName::alias(&named),
+    ] {
         for found in hosts.lookup(&name) {
             let key = found.key();
             let checks = CertificateChecks::new(1 << 30, "ssh-ed25519");

@@ -20,7 +20,11 @@ impl HostName {
         let hostname = hostname.to_ascii_lowercase();
         let principal = hostname.clone().into_bytes();
         if port == 0 || port == DEFAULT_PORT {
-            return Self { lookup: principal.clone(), without_port: None, principal };
+            return Self {
+                lookup: principal.clone(),
+                without_port: None,
+                principal,
+            };
         }
         Self {
             lookup: format!("[{hostname}]:{port}").into_bytes(),
@@ -32,7 +36,11 @@ impl HostName {
     /// The host under its HostKeyAlias, which stands for name and port.
     pub fn alias(alias: &str) -> Self {
         let alias = alias.to_ascii_lowercase().into_bytes();
-        Self { lookup: alias.clone(), without_port: None, principal: alias }
+        Self {
+            lookup: alias.clone(),
+            without_port: None,
+            principal: alias,
+        }
     }
 
     /// What is looked up and written: bytes, lower case.

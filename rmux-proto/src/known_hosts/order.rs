@@ -43,10 +43,13 @@ impl KnownHosts {
 
 /// Whether the first plain key of this type is one that is not revoked.
 fn has_usable(found: &[Found<'_>], key_type: KeyType) -> bool {
-    let first = found.iter().filter(|f| f.marker() == Marker::Plain).find_map(|f| {
-        let key = f.key();
-        (f.key_type() == key_type && key.certificate().is_none()).then_some(key)
-    });
+    let first = found
+        .iter()
+        .filter(|f| f.marker() == Marker::Plain)
+        .find_map(|f| {
+            let key = f.key();
+            (f.key_type() == key_type && key.certificate().is_none()).then_some(key)
+        });
     first.is_some_and(|key| {
         !found
             .iter()

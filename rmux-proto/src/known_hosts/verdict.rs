@@ -49,12 +49,19 @@ impl CertificateChecks {
     /// `now` in seconds since 1970; `signature_algorithms` as in CASignatureAlgorithms: the
     /// algorithms with which an authority may sign, separated by commas.
     pub fn new(now: u64, signature_algorithms: impl Into<String>) -> Self {
-        Self { now, signature_algorithms: signature_algorithms.into() }
+        Self {
+            now,
+            signature_algorithms: signature_algorithms.into(),
+        }
     }
 
     /// Whether the certificate holds for a host of this name at this time
     /// (PROTOCOL.certkeys of OpenSSH). Principals with wildcards match only literally.
-    pub fn check(&self, certificate: &Certificate, principal: &[u8]) -> Result<(), CertificateFault> {
+    pub fn check(
+        &self,
+        certificate: &Certificate,
+        principal: &[u8],
+    ) -> Result<(), CertificateFault> {
         if certificate.kind != 2 {
             return Err(CertificateFault::NotForHosts);
         }
@@ -171,9 +178,13 @@ impl KnownHosts {
             return Verdict::Unknown;
         };
         match self.verdict(&name, offered, checks) {
-            Verdict::Trusted { line, by_authority, .. } => {
-                Verdict::Trusted { line, by_authority, without_port: true }
-            }
+            Verdict::Trusted {
+                line, by_authority, ..
+            } => Verdict::Trusted {
+                line,
+                by_authority,
+                without_port: true,
+            },
             revoked @ Verdict::Revoked { .. } => revoked,
             // Another key on another port says nothing of this one.
             _ => Verdict::Unknown,
@@ -185,7 +196,10 @@ fn judge_plain(found: &[Found<'_>], key: &HostKey) -> Verdict {
     if let Some(line) = revoking(found, &[key.plain_blob()]) {
         return Verdict::Revoked { line };
     }
-    let known: Vec<_> = found.iter().filter(|f| f.marker() == Marker::Plain).collect();
+    let known: Vec<_> = found
+        .iter()
+        .filter(|f| f.marker() == Marker::Plain)
+        .collect();
     if let Some(same) = known.iter().find(|f| f.key() == *key) {
         return Verdict::Trusted {
             line: same.location(),
@@ -202,7 +216,10 @@ fn judge_plain(found: &[Found<'_>], key: &HostKey) -> Verdict {
                     types.push(found.key_type());
                 }
             }
-            Verdict::Changed { line: last.location(), known: types }
+            Verdict::Changed {
+                line: last.location(),
+                known: types,
+            }
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::ssh_config::pattern::{self, ListMatch};
 /// known_hosts, white space or a control character would read back as something else.
 pub fn may_be_recorded(hostname: &str) -> bool {
     !hostname.is_empty()
-        && !hostname
-            .bytes()
-            .any(|c| b"@?*#[]|'\"\\,!".contains(&c) || c.is_ascii_whitespace() || c.is_ascii_control())
+        && !hostname.bytes().any(|c| {
+            b"@?*#[]|'\"\\,!".contains(&c) || c.is_ascii_whitespace() || c.is_ascii_control()
+        })
 }
 
 /// A line, newline included, that holds the plain key of `key` for all of `names` (each as
@@ -61,7 +61,11 @@ pub fn replace_keys(
         out.extend_from_slice(body);
         out.push(b'\n');
     }
-    for (index, key) in keys.iter().enumerate().filter(|(index, _)| !present[*index]) {
+    for (index, key) in keys
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !present[*index])
+    {
         let line = match salts.and_then(|s| s.get(index)) {
             Some(salt) => render_hashed(name, salt, key),
             None => render(&String::from_utf8_lossy(name.lookup()), key),
@@ -73,7 +77,11 @@ pub fn replace_keys(
 }
 
 fn render(names: &str, key: &HostKey) -> String {
-    format!("{names} {} {}\n", key.key_type(), STANDARD.encode(key.plain_blob()))
+    format!(
+        "{names} {} {}\n",
+        key.key_type(),
+        STANDARD.encode(key.plain_blob())
+    )
 }
 
 /// The key of a line without a marker, if the line is one of this host.

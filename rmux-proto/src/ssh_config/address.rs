@@ -78,8 +78,14 @@ fn parse_part(part: &str) -> Option<u64> {
         let all_hex = hex.bytes().all(|c| c.is_ascii_hexdigit());
         return all_hex.then(|| u64::from_str_radix(hex, 16).ok()).flatten();
     }
-    let radix = if part.len() > 1 && part.starts_with('0') { 8 } else { 10 };
-    part.bytes().all(|c| c.is_ascii_digit()).then(|| u64::from_str_radix(part, radix).ok())?
+    let radix = if part.len() > 1 && part.starts_with('0') {
+        8
+    } else {
+        10
+    };
+    part.bytes()
+        .all(|c| c.is_ascii_digit())
+        .then(|| u64::from_str_radix(part, radix).ok())?
 }
 
 /// As inet_ntop does, which prints the last 32 bits of `::a.b.c.d` as IPv4.
@@ -88,7 +94,10 @@ fn print_v6(address: Ipv6Addr) -> String {
     let compatible = segments[..6].iter().all(|s| *s == 0) && segments[6] != 0;
     if compatible {
         let octets = address.octets();
-        return format!("::{}.{}.{}.{}", octets[12], octets[13], octets[14], octets[15]);
+        return format!(
+            "::{}.{}.{}.{}",
+            octets[12], octets[13], octets[14], octets[15]
+        );
     }
     address.to_string()
 }
@@ -110,11 +119,13 @@ pub(super) fn in_networks(addresses: &[IpAddr], list: &[u8]) -> Result<bool, Str
             Some(bits) => bits.parse().ok().filter(|b| *b <= most).ok_or_else(bad)?,
         };
         if host_part(network, bits) != 0 {
-            return Err(format!("\"{block}\" is no network: it has bits set past its length"));
+            return Err(format!(
+                "\"{block}\" is no network: it has bits set past its length"
+            ));
         }
-        inside |= addresses.iter().any(|a| {
-            a.is_ipv4() == network.is_ipv4() && shared_bits(*a, network) >= bits
-        });
+        inside |= addresses
+            .iter()
+            .any(|a| a.is_ipv4() == network.is_ipv4() && shared_bits(*a, network) >= bits);
     }
     Ok(inside)
 }

@@ -23,7 +23,11 @@ impl AlgorithmList {
     ) -> Self {
         let supported: Vec<String> = supported.into_iter().map(Into::into).collect();
         let default = default.into_iter().map(Into::into).collect();
-        Self { known: supported.clone(), supported, default }
+        Self {
+            known: supported.clone(),
+            supported,
+            default,
+        }
     }
 
     /// Also accepts these names in a configuration. They stand for nothing the engine can do, so
@@ -127,7 +131,8 @@ const SHORT_KEY_NAMES: &[&str] = &["ed25519", "ed25519-sk", "ecdsa", "ecdsa-sk",
 impl Algorithms {
     /// Those of OpenSSH 9.2.
     pub fn openssh() -> Self {
-        let list = |all: &str, default: &str| AlgorithmList::new(all.split(','), default.split(','));
+        let list =
+            |all: &str, default: &str| AlgorithmList::new(all.split(','), default.split(','));
         Self {
             ciphers: list(CIPHERS, DEFAULT_CIPHERS),
             macs: list(MACS, DEFAULT_MACS),
@@ -179,10 +184,17 @@ impl Algorithms {
             _ => self.keys.knows_pattern(name) || is_short_key_name(name),
         };
         // The first empty name ends the list.
-        let unknown = names.split(|&c| c == b',').take_while(|n| !n.is_empty()).find(|n| !is_known(n));
+        let unknown = names
+            .split(|&c| c == b',')
+            .take_while(|n| !n.is_empty())
+            .find(|n| !is_known(n));
         match unknown {
             _ if names.is_empty() => Err("the list of algorithms is empty".to_owned()),
-            Some(name) => Err(format!("unknown algorithm \"{}\" for {}", shown(name), field.key())),
+            Some(name) => Err(format!(
+                "unknown algorithm \"{}\" for {}",
+                shown(name),
+                field.key()
+            )),
             None => Ok(()),
         }
     }
@@ -207,7 +219,10 @@ impl Algorithms {
         let mut out: Vec<&str> = Vec::new();
         for pattern in patterns.split(|&c| c == b',') {
             if pattern.first() == Some(&b'!') {
-                return Err(format!("a negated pattern is not allowed in {}", field.key()));
+                return Err(format!(
+                    "a negated pattern is not allowed in {}",
+                    field.key()
+                ));
             }
             for name in list.matching(pattern) {
                 if !out.contains(&&name[..]) {
@@ -216,14 +231,19 @@ impl Algorithms {
             }
         }
         if out.is_empty() {
-            return Err(format!("none of the algorithms of {} is supported", field.key()));
+            return Err(format!(
+                "none of the algorithms of {} is supported",
+                field.key()
+            ));
         }
         Ok(out.join(",").into_bytes())
     }
 }
 
 fn is_short_key_name(name: &[u8]) -> bool {
-    SHORT_KEY_NAMES.iter().any(|s| s.as_bytes().eq_ignore_ascii_case(name))
+    SHORT_KEY_NAMES
+        .iter()
+        .any(|s| s.as_bytes().eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -232,7 +252,10 @@ mod tests {
 
     fn keys() -> Algorithms {
         let list = AlgorithmList::new(["a1", "a2", "b1"], ["a1", "b1"]);
-        Algorithms { ciphers: list.also_known(["old"]), ..Algorithms::default() }
+        Algorithms {
+            ciphers: list.also_known(["old"]),
+            ..Algorithms::default()
+        }
     }
 
     fn assemble(text: &str) -> Result<String, String> {

@@ -9,8 +9,14 @@ pub(super) type Choices = &'static [(&'static str, i64)];
 pub(super) const FLAG: Choices = &[("yes", 1), ("no", 0), ("true", 1), ("false", 0)];
 pub(super) const YES_NO_ASK: Choices =
     &[("true", 1), ("false", 0), ("yes", 1), ("no", 0), ("ask", 2)];
-pub(super) const ADD_KEYS: Choices =
-    &[("true", 1), ("false", 0), ("yes", 1), ("no", 0), ("ask", 2), ("confirm", 3)];
+pub(super) const ADD_KEYS: Choices = &[
+    ("true", 1),
+    ("false", 0),
+    ("yes", 1),
+    ("no", 0),
+    ("ask", 2),
+    ("confirm", 3),
+];
 pub(super) const STRICT: Choices = &[
     ("true", 2),
     ("false", 0),
@@ -47,8 +53,13 @@ pub(super) const REQUEST_TTY: Choices = &[
     ("auto", 0),
 ];
 pub(super) const SESSION_TYPE: Choices = &[("none", 0), ("subsystem", 1), ("default", 2)];
-pub(super) const CANONICALIZE: Choices =
-    &[("true", 1), ("false", 0), ("yes", 1), ("no", 0), ("always", 2)];
+pub(super) const CANONICALIZE: Choices = &[
+    ("true", 1),
+    ("false", 0),
+    ("yes", 1),
+    ("no", 0),
+    ("always", 2),
+];
 pub(super) const PUBKEY: Choices = &[
     ("true", 3),
     ("false", 0),
@@ -59,9 +70,16 @@ pub(super) const PUBKEY: Choices = &[
 ];
 /// Unlike other flags, `true` and `false` are not accepted.
 pub(super) const COMPRESSION: Choices = &[("yes", 1), ("no", 0)];
-pub(super) const FINGERPRINT: Choices =
-    &[("MD5", 0), ("SHA1", 1), ("SHA256", 2), ("SHA384", 3), ("SHA512", 4)];
+pub(super) const FINGERPRINT: Choices = &[
+    ("MD5", 0),
+    ("SHA1", 1),
+    ("SHA256", 2),
+    ("SHA384", 3),
+    ("SHA512", 4),
+];
+/// `SILENT` is Debian's, whose `-G` prints it for `QUIET`.
 pub(super) const LOG_LEVEL: Choices = &[
+    ("SILENT", 0),
     ("QUIET", 0),
     ("FATAL", 1),
     ("ERROR", 2),
@@ -117,13 +135,18 @@ pub(super) const IP_QOS: Choices = &[
 
 /// The value of a word, in any case.
 pub(super) fn value(choices: Choices, word: &[u8]) -> Option<i64> {
-    let found = choices.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
+    let found = choices
+        .iter()
+        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
     found.map(|(_, value)| *value)
 }
 
 /// The word printed for a value.
 pub(super) fn word(choices: Choices, value: i64) -> Option<&'static str> {
-    choices.iter().find(|(_, v)| *v == value).map(|(name, _)| *name)
+    choices
+        .iter()
+        .find(|(_, v)| *v == value)
+        .map(|(name, _)| *name)
 }
 
 /// The type of service of IPQoS: a name or a number.

@@ -43,7 +43,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(origin: Origin, message: impl Into<String>) -> Self {
-        Self { origin, message: message.into() }
+        Self {
+            origin,
+            message: message.into(),
+        }
     }
 
     /// The place to look at; [`Origin::Default`] if the error is not of one place.
@@ -71,7 +74,11 @@ impl std::error::Error for ConfigError {}
 /// Bytes of a configuration as they are shown in a message: short, and on one line.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut out: String = text.chars().take(200).flat_map(char::escape_debug).collect();
+    let mut out: String = text
+        .chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(200).is_some() {
         out.push('…');
     }

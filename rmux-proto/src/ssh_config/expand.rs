@@ -48,7 +48,10 @@ fn expand(
             let end = name.iter().position(|&c| c == b'}');
             let end = end.ok_or_else(|| format!("\"{}\" lacks a closing '}}'", shown(text)))?;
             if end == 0 {
-                return Err(format!("\"{}\" holds a variable without a name", shown(text)));
+                return Err(format!(
+                    "\"{}\" holds a variable without a name",
+                    shown(text)
+                ));
             }
             match environment.variable(&name[..end]) {
                 Some(value) => out.extend_from_slice(&value),
@@ -68,7 +71,11 @@ fn expand(
             Some(letter) => {
                 let token = tokens.iter().find(|(t, _)| t == letter);
                 let (_, value) = token.ok_or_else(|| {
-                    format!("the token %{} is not allowed in \"{}\"", shown(&[*letter]), shown(text))
+                    format!(
+                        "the token %{} is not allowed in \"{}\"",
+                        shown(&[*letter]),
+                        shown(text)
+                    )
                 })?;
                 out.extend_from_slice(value);
             }
@@ -126,7 +133,11 @@ impl TokenValues<'_> {
     pub(super) fn tokens(&self) -> Tokens {
         let local = self.local;
         let port = self.port.to_string().into_bytes();
-        let short = local.hostname.split(|&c| c == b'.').next().unwrap_or_default();
+        let short = local
+            .hostname
+            .split(|&c| c == b'.')
+            .next()
+            .unwrap_or_default();
         let hash = connection_hash(&local.hostname, self.host, &port, self.user);
         vec![
             (b'C', hash.into_bytes()),

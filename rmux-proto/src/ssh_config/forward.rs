@@ -69,7 +69,9 @@ pub(super) fn parse(
     let shape_fits = if dynamic {
         count <= 2
     } else {
-        count >= 3 || matches!(connect, ForwardEnd::Socket(_)) || matches!(listen, ForwardEnd::Socket(_))
+        count >= 3
+            || matches!(connect, ForwardEnd::Socket(_))
+            || matches!(listen, ForwardEnd::Socket(_))
     };
     let goes_somewhere = match &connect {
         ForwardEnd::Port { port, .. } => *port != 0,
@@ -93,7 +95,11 @@ fn split(text: &[u8]) -> Option<(Vec<Part>, usize)> {
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() && parts.len() < 4 {
-        let (part, after) = if rest[0] == b'[' { bracketed(rest)? } else { plain(rest)? };
+        let (part, after) = if rest[0] == b'[' {
+            bracketed(rest)?
+        } else {
+            plain(rest)?
+        };
         parts.push(part);
         rest = after;
     }
@@ -104,7 +110,10 @@ fn split(text: &[u8]) -> Option<(Vec<Part>, usize)> {
 fn bracketed(text: &[u8]) -> Option<(Part, &[u8])> {
     let end = text.iter().position(|&c| c == b']')?;
     let inner = &text[1..end];
-    let part = Part { text: inner.to_vec(), is_path: inner.contains(&b'/') };
+    let part = Part {
+        text: inner.to_vec(),
+        is_path: inner.contains(&b'/'),
+    };
     match text.get(end + 1) {
         None => Some((part, &[])),
         Some(b':') => Some((part, &text[end + 2..])),
@@ -113,7 +122,10 @@ fn bracketed(text: &[u8]) -> Option<(Part, &[u8])> {
 }
 
 fn plain(text: &[u8]) -> Option<(Part, &[u8])> {
-    let mut part = Part { text: Vec::new(), is_path: false };
+    let mut part = Part {
+        text: Vec::new(),
+        is_path: false,
+    };
     let mut at = 0;
     while let Some(&c) = text.get(at) {
         match c {
@@ -163,16 +175,22 @@ impl Forward {
 
     /// Both ends as `-G` prints them.
     pub(super) fn text(&self) -> Vec<u8> {
-        [end_text(&self.listen), b" ".to_vec(), end_text(&self.connect)].concat()
+        [
+            end_text(&self.listen),
+            b" ".to_vec(),
+            end_text(&self.connect),
+        ]
+        .concat()
     }
 }
 
 fn end_text(end: &ForwardEnd) -> Vec<u8> {
     match end {
         ForwardEnd::Port { host: None, port } => port.to_string().into_bytes(),
-        ForwardEnd::Port { host: Some(host), port } => {
-            [b"[", &host[..], b"]:", port.to_string().as_bytes()].concat()
-        }
+        ForwardEnd::Port {
+            host: Some(host),
+            port,
+        } => [b"[", &host[..], b"]:", port.to_string().as_bytes()].concat(),
         ForwardEnd::Socket(path) => path.clone(),
         ForwardEnd::Socks => b"[socks]:0".to_vec(),
     }

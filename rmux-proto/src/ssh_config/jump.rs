@@ -50,7 +50,11 @@ pub(super) fn parse_destination(text: &[u8]) -> Option<Destination> {
             host: text[at + 1..].to_vec(),
             port: None,
         }),
-        None => Some(Destination { user: None, host: text.to_vec(), port: None }),
+        None => Some(Destination {
+            user: None,
+            host: text.to_vec(),
+            port: None,
+        }),
     }
 }
 
@@ -72,8 +76,14 @@ pub(super) fn parse_chain(
         }
         last = Some(hop);
     }
-    let before = text.iter().rposition(|&c| c == b',').map(|at| text[..at].to_vec());
-    Some(JumpHead { last: last?, before })
+    let before = text
+        .iter()
+        .rposition(|&c| c == b',')
+        .map(|at| text[..at].to_vec());
+    Some(JumpHead {
+        last: last?,
+        before,
+    })
 }
 
 /// The hops of a chain, in the order in which they are passed.
@@ -117,7 +127,11 @@ fn parse_hop(text: &[u8], environment: &mut dyn Environment) -> Option<Jump> {
         b"" => None,
         digits => Some(number::port(digits, environment).filter(|p| *p != 0)?),
     };
-    Some(Jump { user, host: without_brackets(host).to_vec(), port })
+    Some(Jump {
+        user,
+        host: without_brackets(host).to_vec(),
+        port,
+    })
 }
 
 /// What follows `ssh://`: `[user[;parameters]@]host[:port][/]`. A path is refused.
@@ -152,7 +166,9 @@ fn split_host(text: &[u8]) -> Option<(&[u8], Option<u8>, &[u8])> {
     let end = if text.first() == Some(&b'[') {
         text.iter().position(|&c| c == b']')? + 1
     } else {
-        text.iter().position(|c| matches!(c, b':' | b'/')).unwrap_or(text.len())
+        text.iter()
+            .position(|c| matches!(c, b':' | b'/'))
+            .unwrap_or(text.len())
     };
     match text.get(end) {
         None => Some((text, None, &[])),
@@ -171,7 +187,9 @@ pub(super) fn split_host_port(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 }
 
 fn without_brackets(host: &[u8]) -> &[u8] {
-    host.strip_prefix(b"[").and_then(|h| h.strip_suffix(b"]")).unwrap_or(host)
+    host.strip_prefix(b"[")
+        .and_then(|h| h.strip_suffix(b"]"))
+        .unwrap_or(host)
 }
 
 fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
@@ -211,18 +229,24 @@ pub(super) fn valid_domain(name: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn is_safe_host(host: &[u8]) -> bool {
     !host.starts_with(b"-")
         && !host.iter().any(|c| {
-            b"'`\"$\\;&<>|(){}".contains(c) || matches!(c, b' ' | b'\t'..=b'\r') || c.is_ascii_control()
+            b"'`\"$\\;&<>|(){}".contains(c)
+                || matches!(c, b' ' | b'\t'..=b'\r')
+                || c.is_ascii_control()
         })
 }
 
 /// The same for a login name, which may hold more.
 pub(super) fn is_safe_user(user: &[u8]) -> bool {
-    let dash_after_space =
-        || user.windows(2).any(|w| matches!(w[0], b' ' | b'\t'..=b'\r') && w[1] == b'-');
+    let dash_after_space = || {
+        user.windows(2)
+            .any(|w| matches!(w[0], b' ' | b'\t'..=b'\r') && w[1] == b'-')
+    };
     !user.starts_with(b"-")
         && !user.ends_with(b"\\")
         && !dash_after_space()
-        && !user.iter().any(|c| b"'`\";&<>|(){}".contains(c) || c.is_ascii_control())
+        && !user
+            .iter()
+            .any(|c| b"'`\";&<>|(){}".contains(c) || c.is_ascii_control())
 }
 
 /// The chain as `-G` prints it.

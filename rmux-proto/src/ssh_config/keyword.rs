@@ -142,13 +142,21 @@ pub(super) fn kind(keyword: &[u8]) -> Option<Kind> {
     let flag = |field| Choice(field, choice::FLAG);
     Some(match keyword {
         b"protocol" => Kind::Ignored,
-        b"cipher" | b"fallbacktorsh" | b"globalknownhostsfile2" | b"rhostsauthentication"
-        | b"userknownhostsfile2" | b"useroaming" | b"usersh" | b"useprivilegedport"
+        b"cipher"
+        | b"fallbacktorsh"
+        | b"globalknownhostsfile2"
+        | b"rhostsauthentication"
+        | b"userknownhostsfile2"
+        | b"useroaming"
+        | b"usersh"
+        | b"useprivilegedport"
         | b"useblacklistedkeys" => Kind::Deprecated,
-        b"afstokenpassing" | b"kerberosauthentication" | b"kerberostgtpassing"
-        | b"rsaauthentication" | b"rhostsrsaauthentication" | b"compressionlevel" => {
-            Kind::Unsupported
-        }
+        b"afstokenpassing"
+        | b"kerberosauthentication"
+        | b"kerberostgtpassing"
+        | b"rsaauthentication"
+        | b"rhostsrsaauthentication"
+        | b"compressionlevel" => Kind::Unsupported,
         b"addkeystoagent" => Kind::AddKeys,
         b"addressfamily" => Choice(F::AddressFamily, choice::FAMILY),
         b"batchmode" => flag(F::BatchMode),
@@ -207,8 +215,10 @@ pub(super) fn kind(keyword: &[u8]) -> Option<Kind> {
         b"ignoreunknown" => Text(F::IgnoreUnknown),
         b"include" => Kind::Include,
         b"ipqos" => Kind::IpQos,
-        b"kbdinteractiveauthentication" | b"challengeresponseauthentication"
-        | b"skeyauthentication" | b"tisauthentication" => flag(F::KbdInteractiveAuthentication),
+        b"kbdinteractiveauthentication"
+        | b"challengeresponseauthentication"
+        | b"skeyauthentication"
+        | b"tisauthentication" => flag(F::KbdInteractiveAuthentication),
         b"kbdinteractivedevices" => Text(F::KbdInteractiveDevices),
         b"kexalgorithms" => Algorithms(F::KexAlgorithms),
         b"knownhostscommand" => Command(F::KnownHostsCommand),

@@ -22,7 +22,11 @@ pub(super) fn split_line(line: &[u8]) -> Option<Line<'_>> {
     let end = line.iter().position(|&c| c == 0).unwrap_or(line.len());
     let mut line = &line[..end];
     // The first byte is never stripped, whatever it is.
-    while line.len() > 1 && line.last().is_some_and(|c| WHITE.contains(c) || *c == b'\x0c') {
+    while line.len() > 1
+        && line
+            .last()
+            .is_some_and(|c| WHITE.contains(c) || *c == b'\x0c')
+    {
         line = &line[..line.len() - 1];
     }
     if line.is_empty() {
@@ -107,12 +111,19 @@ fn argument(text: &[u8], at: &mut usize) -> Result<Vec<u8>, UnclosedQuote> {
         }
         *at += 1;
     }
-    if quote.is_some() { Err(UnclosedQuote) } else { Ok(word) }
+    if quote.is_some() {
+        Err(UnclosedQuote)
+    } else {
+        Ok(word)
+    }
 }
 
 /// What is left of `text` after white space, and after `=` signs among it.
 pub(super) fn raw_value(text: &[u8]) -> &[u8] {
-    let skip = text.iter().take_while(|c| WHITE.contains(c) || **c == b'=').count();
+    let skip = text
+        .iter()
+        .take_while(|c| WHITE.contains(c) || **c == b'=')
+        .count();
     &text[skip..]
 }
 
@@ -133,13 +144,23 @@ mod tests {
 
     fn args(text: &str) -> Vec<String> {
         let words = arguments(text.as_bytes()).unwrap();
-        words.into_iter().map(|w| String::from_utf8(w).unwrap()).collect()
+        words
+            .into_iter()
+            .map(|w| String::from_utf8(w).unwrap())
+            .collect()
     }
 
     #[test]
     fn a_keyword_ends_at_white_space_or_one_equals_sign() {
         let port = |rest: &str| Some(("port".to_owned(), Some(rest.to_owned())));
-        for line in ["Port 22", " \tPORT\t22 ", "Port=22", "port = 22\r", "Port  =22\x0c", "\"Port\" 22"] {
+        for line in [
+            "Port 22",
+            " \tPORT\t22 ",
+            "Port=22",
+            "port = 22\r",
+            "Port  =22\x0c",
+            "\"Port\" 22",
+        ] {
             assert_eq!(split(line), port("22"), "{line:?}");
         }
         assert_eq!(split("Port = = 22"), port("= 22"));
@@ -157,7 +178,10 @@ mod tests {
     #[test]
     fn quotes_and_escapes_in_arguments() {
         assert_eq!(args(r#"a "b c" 'd "e' f\ g"#), ["a", "b c", "d \"e", "f g"]);
-        assert_eq!(args(r#""a"'b'c \"x\" \y "\z\"""#), ["abc", "\"x\"", "\\y", "\\z\""]);
+        assert_eq!(
+            args(r#""a"'b'c \"x\" \y "\z\"""#),
+            ["abc", "\"x\"", "\\y", "\\z\""]
+        );
         assert_eq!(args("a # comment \"never closed"), ["a"]);
         assert_eq!(args("a#b"), ["a#b"]);
         assert_eq!(args("\"\""), [""]);

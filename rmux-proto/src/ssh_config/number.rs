@@ -12,7 +12,11 @@ const MAX: i64 = i32::MAX as i64;
 pub(super) fn decimal(text: &[u8], least: i64, most: i64) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    if text.strip_prefix(['+', '-']).unwrap_or(text).starts_with(['+', '-']) {
+    if text
+        .strip_prefix(['+', '-'])
+        .unwrap_or(text)
+        .starts_with(['+', '-'])
+    {
         return None;
     }
     let value: i64 = text.parse().ok()?;
@@ -64,14 +68,20 @@ pub(super) fn duration(text: &[u8]) -> Option<i64> {
 
 /// What strtol reads in front: white space, a sign and digits, if that is not negative.
 fn leading_integer(text: &[u8]) -> Option<(i64, &[u8])> {
-    let spaces = text.iter().take_while(|c| matches!(c, b' ' | b'\t'..=b'\r')).count();
+    let spaces = text
+        .iter()
+        .take_while(|c| matches!(c, b' ' | b'\t'..=b'\r'))
+        .count();
     let (negative, sign) = match text.get(spaces) {
         Some(b'-') => (true, 1),
         Some(b'+') => (false, 1),
         _ => (false, 0),
     };
     let start = spaces + sign;
-    let digits = text[start..].iter().take_while(|c| c.is_ascii_digit()).count();
+    let digits = text[start..]
+        .iter()
+        .take_while(|c| c.is_ascii_digit())
+        .count();
     if digits == 0 {
         return None;
     }
@@ -89,7 +99,9 @@ pub(super) fn size(text: &[u8]) -> Result<i64, &'static str> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (digits, suffix) = text.split_at(end);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if fraction.contains('.') {
@@ -98,7 +110,11 @@ pub(super) fn size(text: &[u8]) -> Result<i64, &'static str> {
     if whole.len() >= 21 {
         return Err("too large");
     }
-    let mut whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| "too large")? };
+    let mut whole: i64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().map_err(|_| "too large")?
+    };
     if negative {
         whole = -whole;
     }

@@ -76,8 +76,17 @@ impl Options {
     pub(super) fn origin(&self, field: Field) -> Origin {
         let integer = self.integers.get(&field).map(|s| &s.origin);
         let text = || self.texts.get(&field).map(|s| &s.origin);
-        let list = || self.lists.get(&field).and_then(|l| l.first()).map(|s| &s.origin);
-        integer.or_else(text).or_else(list).cloned().unwrap_or(Origin::Default)
+        let list = || {
+            self.lists
+                .get(&field)
+                .and_then(|l| l.first())
+                .map(|s| &s.origin)
+        };
+        integer
+            .or_else(text)
+            .or_else(list)
+            .cloned()
+            .unwrap_or(Origin::Default)
     }
 
     /// Sets an integer unless one is set. -1 is "not set" and leaves it to later lines.
@@ -117,7 +126,10 @@ impl Options {
 
     /// Adds to a list.
     pub(super) fn push(&mut self, field: Field, value: Vec<u8>, origin: &Origin) {
-        let slot = Slot { value, origin: origin.clone() };
+        let slot = Slot {
+            value,
+            origin: origin.clone(),
+        };
         self.lists.entry(field).or_default().push(slot);
     }
 
@@ -129,7 +141,9 @@ impl Options {
     /// Adds a variable to SendEnv.
     pub(super) fn add_variable(&mut self, pattern: Vec<u8>, origin: &Origin) -> Result<(), String> {
         if self.list(Field::SendEnv).len() >= MOST_VARIABLES {
-            return Err(format!("SendEnv names more than {MOST_VARIABLES} variables"));
+            return Err(format!(
+                "SendEnv names more than {MOST_VARIABLES} variables"
+            ));
         }
         self.push(Field::SendEnv, pattern, origin);
         Ok(())
@@ -137,7 +151,8 @@ impl Options {
 
     /// Takes the variables that match `pattern` out of SendEnv.
     pub(super) fn remove_variables(&mut self, pattern: &[u8]) {
-        self.list_mut(Field::SendEnv).retain(|s| !super::pattern::matches(&s.value, pattern));
+        self.list_mut(Field::SendEnv)
+            .retain(|s| !super::pattern::matches(&s.value, pattern));
     }
 
     /// The identity or certificate files.
@@ -163,9 +178,15 @@ impl Options {
         if files.len() >= MOST_FILES {
             return Err(format!("more than {MOST_FILES} files for {}", field.key()));
         }
-        let file = NamedFile { path: path.to_vec(), by_user };
+        let file = NamedFile {
+            path: path.to_vec(),
+            by_user,
+        };
         if !files.iter().any(|f| f.value == file) {
-            files.push(Slot { value: file, origin: origin.clone() });
+            files.push(Slot {
+                value: file,
+                origin: origin.clone(),
+            });
         }
         Ok(())
     }
@@ -175,12 +196,20 @@ impl Options {
         if !self.seen_forwards.insert((remote, forward.clone())) {
             return;
         }
-        let list = if remote { &mut self.remote_forwards } else { &mut self.local_forwards };
-        list.push(Slot { value: forward, origin: origin.clone() });
+        let list = if remote {
+            &mut self.remote_forwards
+        } else {
+            &mut self.local_forwards
+        };
+        list.push(Slot {
+            value: forward,
+            origin: origin.clone(),
+        });
     }
 
     /// Whether a text is unset or `none`.
     pub(super) fn is_none(&self, field: Field) -> bool {
-        self.text(field).is_none_or(|t| t.eq_ignore_ascii_case(b"none"))
+        self.text(field)
+            .is_none_or(|t| t.eq_ignore_ascii_case(b"none"))
     }
 }

@@ -98,7 +98,11 @@ mod tests {
             ("abc", "**", true),
             ("", "*?*", false),
         ] {
-            assert_eq!(matches(text.as_bytes(), pattern.as_bytes()), expected, "{text} {pattern}");
+            assert_eq!(
+                matches(text.as_bytes(), pattern.as_bytes()),
+                expected,
+                "{text} {pattern}"
+            );
         }
     }
 

@@ -141,6 +141,11 @@ impl Query {
         self
     }
 
+    /// Whether the files to read are one that somebody named ([`Sources::File`]).
+    pub fn names_a_file(&self) -> bool {
+        matches!(self.sources, Sources::File(_))
+    }
+
     /// Whose defaults to use; [`Flavour::Debian`] unless set.
     #[must_use]
     pub fn flavour(mut self, flavour: Flavour) -> Self {

@@ -122,7 +122,10 @@ impl Reader<'_> {
             }
             _ => {
                 let rest = &self.text[self.at..];
-                let end = rest.iter().position(|c| b",]} \n".contains(c)).unwrap_or(rest.len());
+                let end = rest
+                    .iter()
+                    .position(|c| b",]} \n".contains(c))
+                    .unwrap_or(rest.len());
                 self.at += end;
                 let digits = std::str::from_utf8(&rest[..end]).expect("a number");
                 Json::Number(digits.parse().expect("a number"))

@@ -10,6 +10,7 @@
 
 pub mod json;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,21 +21,35 @@ use json::Json;
 pub fn folder(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("RMUX_CONFORMANCE").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("\n*** SKIPPED {test}: RMUX_CONFORMANCE does not point to the generators ***\n");
+        say(&format!(
+            "*** SKIPPED {test}: RMUX_CONFORMANCE does not point to the generators ***"
+        ));
     }
     folder
 }
 
+/// Says something to whoever runs the tests, past the capture of what tests print.
+pub fn say(line: &str) {
+    // Nobody to say it to is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "\n{line}");
+}
+
 /// How many cases to draw.
 pub fn cases(default: usize) -> usize {
-    std::env::var("RMUX_CONFORMANCE_CASES").map_or(default, |n| n.parse().expect("a number of cases"))
+    std::env::var("RMUX_CONFORMANCE_CASES")
+        .map_or(default, |n| n.parse().expect("a number of cases"))
 }
 
 /// The seed of this run.
 pub fn seed() -> String {
     std::env::var("RMUX_CONFORMANCE_SEED").unwrap_or_else(|_| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        format!("{:x}", now.as_nanos() as u64 ^ u64::from(std::process::id()))
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock after 1970");
+        format!(
+            "{:x}",
+            now.as_nanos() as u64 ^ u64::from(std::process::id())
+        )
     })
 }
 
@@ -65,7 +80,11 @@ pub fn generate(script: &Path, arguments: &[String]) -> (Json, Vec<Json>) {
         .expect("python3 runs the generator");
     let notes = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the generator failed:\n{notes}");
-    let mut lines = output.stdout.split(|&c| c == b'\n').filter(|l| !l.is_empty()).map(json::parse);
+    let mut lines = output
+        .stdout
+        .split(|&c| c == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(json::parse);
     let meta = lines.next().expect("a description of the run");
     (meta["meta"].clone(), lines.collect())
 }

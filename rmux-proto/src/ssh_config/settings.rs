@@ -1,0 +1,192 @@
+//! What a host resolved to: every setting, where it comes from, and what `-G` prints.
+//!
+//! Knows nothing of how it came about.
+
+use super::error::{ConfigError, Origin};
+use super::expand::{self, Tokens};
+use super::forward::Forward;
+use super::gather::Note;
+use super::jump::Jump;
+
+/// One line of `ssh -G`: a key, its value, and who set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    key: &'static str,
+    value: Vec<u8>,
+    /// The value as text where it is not UTF-8 as it stands.
+    lossy: Option<String>,
+    origin: Origin,
+}
+
+impl Setting {
+    pub(super) fn new(key: &'static str, value: impl Into<Vec<u8>>, origin: Origin) -> Self {
+        let value = value.into();
+        let lossy = match std::str::from_utf8(&value) {
+            Ok(_) => None,
+            Err(_) => Some(String::from_utf8_lossy(&value).into_owned()),
+        };
+        Self {
+            key,
+            value,
+            lossy,
+            origin,
+        }
+    }
+
+    /// The key as `ssh -G` prints it: lower case, but for `canonicalizePermittedcnames`.
+    pub fn key(&self) -> &str {
+        self.key
+    }
+
+    /// The value, with bytes that are not UTF-8 replaced. A path is better taken from
+    /// [`bytes`](Self::bytes).
+    pub fn value(&self) -> &str {
+        match &self.lossy {
+            Some(text) => text,
+            None => std::str::from_utf8(&self.value).unwrap_or_default(),
+        }
+    }
+
+    /// The value as it stands in the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Who set it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+/// A file named by IdentityFile or CertificateFile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpandedFile {
+    /// Its path with `~`, tokens and variables expanded, or why that cannot be done.
+    pub path: Result<Vec<u8>, ConfigError>,
+    /// Who named it; [`Origin::Default`] for the files that are tried unless one is named.
+    pub origin: Origin,
+}
+
+/// A resolved host.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    pub(super) settings: Vec<Setting>,
+    pub(super) host: Vec<u8>,
+    pub(super) port: u16,
+    pub(super) tokens: Tokens,
+    pub(super) jumps: Vec<Jump>,
+    pub(super) local_forwards: Vec<Forward>,
+    pub(super) remote_forwards: Vec<Forward>,
+    pub(super) identity_files: Vec<ExpandedFile>,
+    pub(super) certificate_files: Vec<ExpandedFile>,
+    pub(super) notes: Vec<Note>,
+}
+
+impl Resolved {
+    /// Every setting in the order of `ssh -G`. A key that may repeat does.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The first or only value of a key, which may be in any case.
+    pub fn first(&self, key: &str) -> Option<&str> {
+        self.all(key).next()
+    }
+
+    /// All values of a key, which may be in any case.
+    pub fn all<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.under(key).map(Setting::value)
+    }
+
+    /// Whether somebody set this key: the command line or a file, not a default.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.under(key).any(|s| s.origin != Origin::Default)
+    }
+
+    /// Who set the first value of this key.
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.under(key).next().map(Setting::origin)
+    }
+
+    /// What `ssh -G` prints.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for setting in &self.settings {
+            out.extend_from_slice(setting.key.as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(&setting.value);
+            out.push(b'\n');
+        }
+        out
+    }
+
+    /// The host to connect to, after HostName and canonicalization.
+    pub fn hostname(&self) -> &[u8] {
+        &self.host
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The hops of ProxyJump, in the order in which they are passed; empty without a jump.
+    pub fn jumps(&self) -> &[Jump] {
+        &self.jumps
+    }
+
+    /// The local and dynamic forwards.
+    pub fn local_forwards(&self) -> &[Forward] {
+        &self.local_forwards
+    }
+
+    /// The remote forwards.
+    pub fn remote_forwards(&self) -> &[Forward] {
+        &self.remote_forwards
+    }
+
+    /// The identity files to try, without `none`.
+    pub fn identity_files(&self) -> &[ExpandedFile] {
+        &self.identity_files
+    }
+
+    /// The certificate files to offer, without `none`.
+    pub fn certificate_files(&self) -> &[ExpandedFile] {
+        &self.certificate_files
+    }
+
+    /// Lines that were accepted without having an effect.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Expands the `%` tokens of a value that `-G` prints as it stands, such as LocalCommand.
+    /// `extra` adds tokens that only this key has (`T` for LocalCommand, `H` and others for
+    /// KnownHostsCommand).
+    pub fn expand(&self, value: &[u8], extra: &[(u8, &[u8])]) -> Result<Vec<u8>, ConfigError> {
+        let own = extra.iter().map(|(letter, text)| (*letter, text.to_vec()));
+        let tokens: Tokens = own.chain(self.tokens.iter().cloned()).collect();
+        expand::tokens(value, &tokens).map_err(|e| ConfigError::new(Origin::Default, e))
+    }
+
+    /// ProxyCommand with its tokens expanded, which are fewer than those of other keys.
+    pub fn proxy_command(&self) -> Option<Result<Vec<u8>, ConfigError>> {
+        let setting = self.under("proxycommand").next()?;
+        let allowed = |letter: u8| b"hknpr".contains(&letter);
+        let tokens: Tokens = self
+            .tokens
+            .iter()
+            .filter(|t| allowed(t.0))
+            .cloned()
+            .collect();
+        let expanded = expand::tokens(&setting.value, &tokens);
+        Some(expanded.map_err(|e| ConfigError::new(setting.origin.clone(), e)))
+    }
+
+    fn under<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a Setting> {
+        self.settings
+            .iter()
+            .filter(move |s| s.key.eq_ignore_ascii_case(key))
+    }
+}

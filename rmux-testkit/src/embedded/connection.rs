@@ -1,0 +1,429 @@
+//! One connection: who may log in, and what its channels ask for. Answers the engine's
+//! questions at once and leaves all that takes time to the channels' own tasks.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use russh::keys::PublicKey;
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Pty, Sig};
+use tokio::sync::mpsc;
+
+use super::builder::Settings;
+use super::channel::{self, INBOX, Input};
+use super::program::{Surroundings, Work, signal_named};
+use super::terminal::{Size, TerminalRequest};
+use super::{Count, Counts, sftp};
+
+/// Variables of one channel; more are refused.
+const MAX_ENV: usize = 1000;
+
+pub(super) struct Connection {
+    settings: Arc<Settings>,
+    counts: Arc<Counts>,
+    alive: mpsc::Sender<()>,
+    local: SocketAddr,
+    peer: SocketAddr,
+    /// The round of a keyboard-interactive login whose answers are awaited.
+    round: usize,
+    channels: Channels,
+}
+
+/// The open session channels. Shared, because the engine does not say when a channel has ended
+/// that the server closed: its task does.
+#[derive(Default)]
+struct Channels(Arc<Mutex<HashMap<ChannelId, State>>>);
+
+enum State {
+    /// Nothing runs yet.
+    Open(Preparation),
+    Running(mpsc::Sender<Input>),
+}
+
+struct Preparation {
+    channel: ChannelWriteHalf<Msg>,
+    env: Vec<(String, String)>,
+    terminal: Option<TerminalRequest>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        counts: Arc<Counts>,
+        alive: mpsc::Sender<()>,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Self {
+        Self {
+            settings,
+            counts,
+            alive,
+            local,
+            peer,
+            round: 0,
+            channels: Channels::default(),
+        }
+    }
+
+    fn knows(&self, user: &str, key: &PublicKey) -> bool {
+        user == self.settings.user
+            && self
+                .settings
+                .keys
+                .iter()
+                .any(|known| known.key_data() == key.key_data())
+    }
+
+    /// Starts something on a channel, at most once. False if that is not possible.
+    fn start(&mut self, id: ChannelId, work: &Work, session: &Session) -> bool {
+        let mut channels = self.channels.lock();
+        let Some(State::Open(_)) = channels.get(&id) else {
+            return false;
+        };
+        let Some(State::Open(preparation)) = channels.remove(&id) else {
+            return false;
+        };
+        let Preparation {
+            channel,
+            env,
+            terminal,
+        } = preparation;
+        let started = match work {
+            Work::Sftp => Ok(sftp::start(&self.settings.home)),
+            Work::Shell | Work::Command(_) => Surroundings {
+                settings: &self.settings,
+                local: self.local,
+                peer: self.peer,
+                env: &env,
+                terminal: terminal.as_ref(),
+            }
+            .start(work),
+        };
+        let program = match started {
+            Ok(program) => program,
+            Err(error) => {
+                tracing::warn!(%error, "embedded server: cannot start a program");
+                channels.insert(
+                    id,
+                    State::Open(Preparation {
+                        channel,
+                        env,
+                        terminal,
+                    }),
+                );
+                return false;
+            }
+        };
+        let (sender, inbox) = mpsc::channel(INBOX);
+        channels.insert(id, State::Running(sender));
+        drop(channels);
+        let handle = session.handle();
+        let alive = self.alive.clone();
+        let count = Count::program(self.counts.clone());
+        // Weak: the inboxes in there must close with the connection.
+        let open = Arc::downgrade(&self.channels.0);
+        tokio::spawn(async move {
+            channel::run(program, channel, handle, inbox).await;
+            if let Some(open) = open.upgrade() {
+                Channels(open).lock().remove(&id);
+            }
+            drop((count, alive));
+        });
+        true
+    }
+
+    async fn pass(&self, id: ChannelId, input: Input) {
+        let inbox = match self.channels.lock().get(&id) {
+            Some(State::Running(inbox)) => inbox.clone(),
+            // Input before there is a program, which no client has reason to send.
+            Some(State::Open(_)) | None => return,
+        };
+        let _ = inbox.send(input).await;
+    }
+
+    fn accept_if(&self, condition: bool) -> Auth {
+        if condition {
+            return Auth::Accept;
+        }
+        Auth::Reject {
+            // By default the engine allows each method once.
+            proceed_with_methods: Some(self.settings.methods()),
+            partial_success: false,
+        }
+    }
+
+    /// The question after `self.round` rounds were answered.
+    fn ask(&self) -> Auth {
+        match self.settings.rounds.get(self.round) {
+            Some(round) => Auth::Partial {
+                name: Cow::Owned(round.name.clone()),
+                instructions: Cow::Owned(round.instructions.clone()),
+                prompts: Cow::Owned(round.prompts.clone()),
+            },
+            None => Auth::Accept,
+        }
+    }
+}
+
+impl Channels {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChannelId, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare<T>(&self, id: ChannelId, change: impl FnOnce(&mut Preparation) -> T) -> Option<T> {
+        match self.lock().get_mut(&id) {
+            Some(State::Open(preparation)) => Some(change(preparation)),
+            Some(State::Running(_)) | None => None,
+        }
+    }
+}
+
+fn answer(session: &mut Session, id: ChannelId, success: bool) -> Result<(), russh::Error> {
+    if success {
+        session.channel_success(id)
+    } else {
+        session.channel_failure(id)
+    }
+}
+
+impl Handler for Connection {
+    type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(self.settings.banner.clone())
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        let right = self.settings.password.as_deref() == Some(password);
+        Ok(self.accept_if(right && user == self.settings.user))
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.accept_if(self.knows(user, offer.public_key)))
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.accept_if(self.knows(user, key.public_key)))
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        if self.settings.rounds.is_empty() || user != self.settings.user {
+            return Ok(self.accept_if(false));
+        }
+        let Some(answers) = response else {
+            self.round = 0;
+            return Ok(self.ask());
+        };
+        let answers: Vec<Bytes> = answers.collect();
+        let right = self.settings.rounds.get(self.round).is_some_and(|round| {
+            answers
+                .iter()
+                .map(|answer| &answer[..])
+                .eq(round.answers.iter().map(String::as_bytes))
+        });
+        if !right {
+            self.round = 0;
+            return Ok(self.accept_if(false));
+        }
+        self.round += 1;
+        Ok(self.ask())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let is_full = self.channels.lock().len() >= self.settings.max_sessions;
+        if is_full {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        // All input comes through this handler: a half that nobody reads would hold up the
+        // whole connection.
+        let (_, channel) = channel.split();
+        let preparation = Preparation {
+            channel,
+            env: Vec::new(),
+            terminal: None,
+        };
+        self.channels.lock().insert(id, State::Open(preparation));
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        // Its task sees the end of its inbox.
+        self.channels.lock().remove(&id);
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.pass(id, Input::Eof).await;
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        id: ChannelId,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.pass(id, Input::Data(Bytes::copy_from_slice(data)))
+            .await;
+        Ok(())
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // A name with "=" or NUL, and a value with NUL, cannot be in an environment.
+        let is_valid = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+        let success = is_valid
+            && self.settings.accepts_env(name)
+            && self.channels.prepare(id, |preparation| {
+                let has_room = preparation.env.len() < MAX_ENV;
+                if has_room {
+                    preparation.env.push((name.to_owned(), value.to_owned()));
+                }
+                has_room
+            }) == Some(true);
+        answer(session, id, success)
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        columns: u32,
+        rows: u32,
+        width: u32,
+        height: u32,
+        modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let size = Size {
+            columns,
+            rows,
+            width,
+            height,
+        };
+        let is_valid = !term.contains('\0');
+        let success = is_valid
+            && self.channels.prepare(id, |preparation| {
+                let request = TerminalRequest {
+                    term: term.to_owned(),
+                    size,
+                    modes: modes.to_vec(),
+                };
+                preparation.terminal = Some(request);
+            }) == Some(());
+        answer(session, id, success)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        columns: u32,
+        rows: u32,
+        width: u32,
+        height: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let size = Size {
+            columns,
+            rows,
+            width,
+            height,
+        };
+        self.channels.prepare(id, |preparation| {
+            if let Some(terminal) = &mut preparation.terminal {
+                terminal.size = size;
+            }
+        });
+        self.pass(id, Input::Resize(size)).await;
+        answer(session, id, true)
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let success = self.start(id, &Work::Shell, session);
+        answer(session, id, success)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let success = self.start(id, &Work::Command(command.to_vec()), session);
+        answer(session, id, success)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let success = name == "sftp" && self.start(id, &Work::Sftp, session);
+        answer(session, id, success)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        answer(session, id, false)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let name = match signal {
+            Sig::Custom(name) => name,
+            // The engine's names are those of the RFC.
+            known => format!("{known:?}"),
+        };
+        if let Some(signal) = signal_named(&name) {
+            self.pass(id, Input::Signal(signal)).await;
+        }
+        Ok(())
+    }
+}

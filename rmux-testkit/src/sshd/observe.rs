@@ -1,0 +1,120 @@
+//! What a test can see of a running [`Sshd`]: its connections, the commands they run, the
+//! channels it has counted in its log.
+
+use std::time::{Duration, Instant};
+
+use super::Sshd;
+use crate::processes::{self, Process};
+
+impl Sshd {
+    /// Number of live connections: processes forked by the listener, including those that have
+    /// not logged in yet.
+    pub fn connections(&self) -> usize {
+        self.descendants()
+            .iter()
+            .filter(|process| process.parent == self.pid)
+            .count()
+    }
+
+    /// Number of remote commands, shells and subsystems running under this server.
+    ///
+    /// A channel that has not been asked to run anything has no process:
+    /// [`open_channels`](Self::open_channels) counts those too.
+    pub fn open_sessions(&self) -> usize {
+        let all = self.descendants();
+        let is_sshd = |pid: i32| {
+            pid == self.pid || all.iter().any(|other| other.pid == pid && is_server(other))
+        };
+        all.iter()
+            .filter(|process| {
+                (!is_server(process) && is_sshd(process.parent)) || is_internal_sftp(process)
+            })
+            .count()
+    }
+
+    /// Number of session channels open, taken from the log: those opened less those freed.
+    ///
+    /// Exact as long as every connection so far is alive: one that ends with channels open
+    /// frees them without a word.
+    ///
+    /// # Panics
+    /// Unless started with [`log_channels`](super::SshdBuilder::log_channels).
+    #[track_caller]
+    pub fn open_channels(&self) -> usize {
+        let (opened, freed) = self.channel_counts();
+        opened.saturating_sub(freed)
+    }
+
+    /// Number of session channels opened since the start, on any connection.
+    ///
+    /// # Panics
+    /// Unless started with [`log_channels`](super::SshdBuilder::log_channels).
+    #[track_caller]
+    pub fn channels_opened(&self) -> usize {
+        self.channel_counts().0
+    }
+
+    /// Number of connections accepted since the start.
+    pub fn connections_accepted(&self) -> usize {
+        self.log()
+            .lines()
+            .filter(|line| line.starts_with("Connection from "))
+            .count()
+    }
+
+    /// Number of processes alive under the listener, of any kind.
+    pub fn processes(&self) -> usize {
+        self.descendants().len()
+    }
+
+    /// Waits until `condition` holds for this server, looking every few milliseconds; false if
+    /// it does not within `limit`. Blocks the calling thread.
+    pub fn wait_until(&self, limit: Duration, condition: impl Fn(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            if condition(self) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(super) fn descendants(&self) -> Vec<Process> {
+        processes::descendants(self.pid)
+    }
+
+    #[track_caller]
+    fn channel_counts(&self) -> (usize, usize) {
+        assert!(
+            self.logs_channels,
+            "channels are counted after SshdBuilder::log_channels() only"
+        );
+        let log = self.log();
+        let mut counts = (0, 0);
+        for line in log.lines() {
+            // "channel 0: new session [server-session]" … "channel 0: free: server-session, …"
+            if let Some(rest) = line.strip_prefix("debug1: channel ")
+                && rest.contains("server-session")
+            {
+                counts.0 += usize::from(rest.contains(": new "));
+                counts.1 += usize::from(rest.contains(": free: "));
+            }
+        }
+        counts
+    }
+}
+
+/// Newer releases split the server into `sshd`, `sshd-session` and `sshd-auth`.
+fn is_server(process: &Process) -> bool {
+    process.name.starts_with("sshd")
+}
+
+/// The built-in SFTP server is a fork of sshd, told apart by its title only.
+fn is_internal_sftp(process: &Process) -> bool {
+    is_server(process)
+        && std::fs::read(format!("/proc/{}/cmdline", process.pid))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("internal-sftp"))
+}
