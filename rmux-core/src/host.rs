@@ -219,6 +219,8 @@ pub struct Host {
     pub password_prompts: u32,
     /// Authentication methods in the order to try them.
     pub auth_methods: Vec<String>,
+    /// What was said of the configuration: identity files that do not exist, deprecated keys.
+    pub notes: Vec<String>,
     /// Settings that were read and are not acted on yet.
     pub ignored: Vec<IgnoredSetting>,
 }

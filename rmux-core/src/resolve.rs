@@ -100,8 +100,8 @@ fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         identity_files_named: resolved.is_set("identityfile"),
         identities_only: yes("identitiesonly"),
         agent_socket: agent_socket(resolved),
-        user_known_hosts: paths(text("userknownhostsfile")),
-        global_known_hosts: paths(text("globalknownhostsfile")),
+        user_known_hosts: paths(resolved.user_known_hosts_files()),
+        global_known_hosts: paths(resolved.global_known_hosts_files()),
         strict_host_key_checking: resolved.is_set("stricthostkeychecking").then(|| {
             match text("stricthostkeychecking") {
                 "true" | "yes" => StrictHostKeyChecking::Yes,
@@ -123,6 +123,11 @@ fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         batch_mode: yes("batchmode"),
         password_prompts: text("numberofpasswordprompts").parse().unwrap_or(3),
         auth_methods: auth_methods(resolved),
+        notes: resolved
+            .notes()
+            .iter()
+            .map(|note| format!("{}: {}", note.origin, note.message))
+            .collect(),
         ignored: ignored(resolved),
     })
 }
@@ -139,9 +144,11 @@ fn seconds(text: &str) -> Option<Duration> {
     text.parse().ok().map(Duration::from_secs)
 }
 
-fn paths(text: &str) -> Vec<PathBuf> {
-    let named = text.split_whitespace().filter(|path| *path != "none");
-    named.map(PathBuf::from).collect()
+fn paths(files: &[Vec<u8>]) -> Vec<PathBuf> {
+    files
+        .iter()
+        .map(|file| PathBuf::from(OsString::from_vec(file.clone())))
+        .collect()
 }
 
 /// `IdentityAgent`, where set, stands above the environment (ssh_config(5)).

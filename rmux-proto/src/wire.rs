@@ -89,7 +89,10 @@ mod tests {
         let mut reader = Reader::new(&[0, 0, 0, 9, b'a']);
         assert_eq!(
             reader.string(),
-            Err(Truncated { offset: 4, missing: 8 })
+            Err(Truncated {
+                offset: 4,
+                missing: 8
+            })
         );
         assert_eq!(reader.rest().len(), 5);
     }

@@ -167,6 +167,8 @@ fn conditions_of_newer_releases() {
         (Some("yes"), Some("no"))
     );
     assert!(error("Match localnetwork nonsense\n").contains("no network"));
+    assert!(error("Host web\n RefuseConnection \"not from here\"\n").contains("not from here"));
+    self::resolved("Host other\n RefuseConnection no\n", "web");
 }
 
 #[test]

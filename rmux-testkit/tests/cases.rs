@@ -1,12 +1,18 @@
-//! The shared cases hold for the stock `ssh` client: what they expect is what OpenSSH does.
+//! The shared cases hold for the stock `ssh` client, with sshd and with the embedded server: what
+//! they expect is what OpenSSH does, and the embedded server does the same.
 //! Cases about connecting are for rmux alone, and only their form is checked here.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command as Process, Output, Stdio};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use rmux_testkit::KeyKind;
 use rmux_testkit::cases::{self, Case, Command, End, Target};
+use rmux_testkit::embedded::EmbeddedServer;
 use rmux_testkit::sshd::Sshd;
 
 #[test]
@@ -37,33 +43,96 @@ fn names_are_unique_and_every_subject_is_there() {
 }
 
 #[test]
-fn they_hold_for_the_stock_client() {
+fn they_hold_for_the_stock_client_and_sshd() {
     let sshd = Sshd::builder().option("AcceptEnv", "RMUX_*").start();
-    let socket = sshd.folder().join("mux");
+    hold(sshd.folder(), &|| sshd.ssh());
+}
+
+#[test]
+fn they_hold_for_the_stock_client_and_the_embedded_server() {
+    // For its keys only.
+    let sshd = Sshd::builder().host_keys(&[KeyKind::Ed25519]).start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let builder = EmbeddedServer::builder()
+        .authorized_key(sshd.client_public_key())
+        .accept_env("RMUX_*")
+        .shell("/bin/sh");
+    let server = runtime.block_on(builder.start()).unwrap();
+    let known_hosts = sshd.folder().join("embedded_hosts");
+    std::fs::write(&known_hosts, server.host_public_key_line()).unwrap();
+    hold(sshd.folder(), &|| {
+        let mut ssh = Process::new("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-oBatchMode=yes",
+            "-oIdentitiesOnly=yes",
+            "-oIdentityAgent=none",
+        ])
+        .arg(format!("-oUserKnownHostsFile={}", known_hosts.display()))
+        .arg("-i")
+        .arg(sshd.client_key())
+        .args(["-p", &server.addr().port().to_string()])
+        .arg(format!("{}@127.0.0.1", server.user()))
+        .stdin(Stdio::null());
+        ssh
+    });
+    runtime.block_on(server.stop());
+}
+
+/// Runs the cases by the client that `ssh` makes, all over one connection.
+fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync)) {
+    let socket = folder.join("mux");
     let control = format!("-oControlPath={}", socket.display());
-    let mut master = sshd
-        .ssh()
-        .args(["-oControlMaster=yes", &control, "cat"])
+    let mut master = ssh()
+        .args(["-oControlMaster=yes", "-oSendEnv=RMUX_*", &control, "cat"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    assert!(sshd.wait_until(Duration::from_secs(10), |_| socket.exists()));
-    let mut failures = Vec::new();
-    for case in cases::all()
-        .iter()
-        .filter(|case| case.target == Target::Server)
-    {
-        let output = run(&sshd, &control, case);
-        if let Err(problem) = check(case, &output) {
-            failures.push(format!("{}: {problem}", case.name));
-        }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !socket.exists() {
+        assert!(Instant::now() < deadline, "no master");
+        std::thread::sleep(Duration::from_millis(10));
     }
+    let cases = cases::all();
+    let cases: Vec<&Case> = cases
+        .iter()
+        .filter(|case| is_worth_a_process(case))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(problem) = check(case, &run(ssh(), &control, case)) {
+                        failures
+                            .lock()
+                            .unwrap()
+                            .push(format!("{}: {problem}", case.name));
+                    }
+                }
+            });
+        }
+    });
     drop(master.stdin.take());
     master.wait().unwrap();
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn run(sshd: &Sshd, control: &str, case: &Case) -> Output {
+/// Not each of the 256 exit codes: the client is a process a case, and they differ in nothing.
+fn is_worth_a_process(case: &Case) -> bool {
+    let code: Option<u32> = case
+        .name
+        .strip_prefix("exit/code-")
+        .and_then(|number| number.parse().ok());
+    let is_chosen =
+        |code: u32| code < 3 || code.is_multiple_of(32) || (125..132).contains(&code) || code > 253;
+    case.target == Target::Server && code.is_none_or(is_chosen)
+}
+
+fn run(mut ssh: Process, control: &str, case: &Case) -> Output {
     let request = &case.request;
     let mut text = String::new();
     if let Some(cwd) = &request.cwd {
@@ -81,7 +150,6 @@ fn run(sshd: &Sshd, control: &str, case: &Case) -> Output {
             );
         }
     }
-    let mut ssh = sshd.ssh();
     ssh.arg(control);
     if let Some(pty) = &request.pty {
         // The stock client takes the size from its own terminal: `script` gives it one.
@@ -94,17 +162,23 @@ fn run(sshd: &Sshd, control: &str, case: &Case) -> Output {
             .map(|word| quoted(word.to_str().unwrap()))
             .collect();
         let line = format!(
-            "stty cols {} rows {} -opost; exec {}",
+            "stty cols {} rows {}; exec {}",
             pty.columns,
             pty.rows,
             words.join(" ")
         );
-        return Process::new("script")
+        let mut script = Process::new("script")
             .args(["-qec", &line, "/dev/null"])
             .env("TERM", &pty.term)
-            .stdin(Stdio::null())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
             .unwrap();
+        // Held open to the end: `script` would type the end of its input.
+        let stdin = script.stdin.take();
+        let output = script.wait_with_output().unwrap();
+        drop(stdin);
+        return output;
     }
     for (name, value) in &request.env {
         ssh.arg(format!("-oSendEnv={name}")).env(name, value);
@@ -160,7 +234,8 @@ fn check(case: &Case, output: &Output) -> Result<(), String> {
             .check(&output.stderr)
             .map_err(told("stderr"));
     }
-    let shown = String::from_utf8_lossy(&output.stdout);
+    // What arrives before it has made its own terminal raw is converted twice.
+    let shown = String::from_utf8_lossy(&output.stdout).replace("\r\r\n", "\r\n");
     let shown = shown
         .split_inclusive('\n')
         .filter(|line| !line.contains("closed."))

@@ -70,6 +70,33 @@ fn options_repeat_and_win_over_the_defaults() {
 }
 
 #[test]
+fn the_home_of_commands_is_empty_unless_asked_for() {
+    let sshd = Sshd::builder()
+        .option("SetEnv", "ONE=1")
+        .option("SetEnv", "TWO=2")
+        .start();
+    let output = sshd
+        .ssh()
+        .arg("echo $HOME $ONE $TWO; ls -A ~")
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        format!("{} 1 2\n", sshd.home().display())
+    );
+    let sshd = Sshd::builder()
+        .option("SetEnv", "ONE=1")
+        .real_home()
+        .start();
+    let output = sshd
+        .ssh()
+        .arg("test $HOME = $PWD && echo $ONE")
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "1\n");
+}
+
+#[test]
 fn only_authorized_keys_log_in() {
     let other = Sshd::start();
     let sshd = Sshd::builder()

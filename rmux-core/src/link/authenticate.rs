@@ -67,7 +67,7 @@ pub(super) async fn authenticate(
             agent: None,
             candidates: Vec::new().into_iter(),
             rsa_hash: None,
-            notes: Vec::new(),
+            notes: host.notes.clone(),
         };
         attempt.run().await
     };

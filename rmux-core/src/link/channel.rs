@@ -70,8 +70,8 @@ enum Control {
 
 type Replies = Arc<Mutex<VecDeque<oneshot::Sender<bool>>>>;
 
-/// A session channel. Dropping it lets go of the remote: standard input ends, output is thrown
-/// away, and the channel is closed.
+/// A session channel. Dropping it lets go of the remote: standard input ends, and the channel is
+/// closed. Each stream of a command holds it, so that it lasts as long as anybody reads or writes.
 #[derive(Debug)]
 pub(crate) struct Channel {
     control: mpsc::UnboundedSender<Control>,
@@ -163,8 +163,6 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.inbox.discard(Stream::Stdout);
-        self.inbox.discard(Stream::Stderr);
         let _ = self.control.send(Control::Release {
             kill: self.kill_on_drop,
         });

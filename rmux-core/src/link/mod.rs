@@ -25,7 +25,7 @@ use tokio::sync::watch;
 pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};
-pub(crate) use outbox::{Broken, Outbox};
+pub(crate) use outbox::Broken;
 
 use crate::ask::Asker;
 use crate::config::{Config, WhenFull};

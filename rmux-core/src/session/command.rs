@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -317,9 +318,9 @@ impl Command {
 
     fn child(&self, running: Running, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Child {
         let channel = &running.channel;
-        let input = ChildStdin::new(channel.outbox().clone());
-        let output = ChildStdout::new(channel.inbox().clone());
-        let errors = ChildStderr::new(channel.inbox().clone());
+        let input = ChildStdin::new(Arc::clone(channel));
+        let output = ChildStdout::new(Arc::clone(channel));
+        let errors = ChildStderr::new(Arc::clone(channel));
         let mut copies = Copies::default();
         let stdin = match stdin {
             Stdio::Piped => Some(input),

@@ -28,6 +28,8 @@ pub(super) enum Message {
     Channel(Wanted),
     /// A channel that was handed out and not used.
     Return(Channel),
+    /// A command begins that must not outlive the session.
+    Guard(Inbox),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
     Signal(Inbox, Signal),
     /// Close the session; answered when the connection is closed.
@@ -42,7 +44,8 @@ pub(super) enum Ended {
 }
 
 type Wanted = oneshot::Sender<Result<Ready>>;
-type Opening = Pin<Box<dyn Future<Output = Result<(Channel, End), OpenError>> + Send>>;
+/// The answer, with the epoch in which the channel was asked for.
+type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenError>)> + Send>>;
 
 /// A step on the way of a signal.
 enum Step {
@@ -63,6 +66,10 @@ pub(super) struct Driver {
     opening: FuturesUnordered<Opening>,
     ends: FuturesUnordered<End>,
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
+    /// Commands to kill when the session is closed.
+    guarded: Vec<Inbox>,
+    /// How many channels have ended.
+    epoch: u64,
     /// The server refused a channel: wait until one has ended before asking again.
     full: bool,
 }
@@ -79,6 +86,8 @@ impl Driver {
             opening: FuturesUnordered::new(),
             ends: FuturesUnordered::new(),
             signals: FuturesUnordered::new(),
+            guarded: Vec::new(),
+            epoch: 0,
             full: false,
         }
     }
@@ -87,6 +96,7 @@ impl Driver {
     pub(super) async fn run(
         mut self,
         mut messages: mpsc::UnboundedReceiver<Message>,
+        on_end: impl FnOnce(&Ended),
         ended: watch::Sender<Option<Ended>>,
     ) {
         let mut lost = self.link.lost();
@@ -106,6 +116,7 @@ impl Driver {
                         self.hand_out();
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
+                    Some(Message::Guard(inbox)) => self.guarded.push(inbox),
                     Some(Message::Signal(inbox, signal)) => self.find_group(inbox, signal),
                     Some(Message::Close(done)) => {
                         closers.push(done);
@@ -113,17 +124,19 @@ impl Driver {
                     }
                     None => closing = true,
                 },
-                Some(opened) = self.opening.next() => match opened {
+                Some((epoch, opened)) = self.opening.next() => match opened {
                     Ok((channel, end)) => {
                         self.ends.push(end);
                         self.keep(channel);
                     }
-                    Err(OpenError::Refused(why)) => self.refused(&why),
+                    Err(OpenError::Refused(why)) => self.refused(epoch, &why),
                     // The link's end is on its way.
                     Err(OpenError::Lost) => {}
                 },
                 Some(_) = self.ends.next() => {
                     self.full = false;
+                    self.epoch += 1;
+                    self.guarded.retain(|inbox| !inbox.has_exited());
                     self.hand_out();
                 }
                 Some(step) = self.signals.next() => match step {
@@ -132,13 +145,18 @@ impl Driver {
                 },
                 reason = lost.wait() => {
                     self.settle(&reason);
-                    ended.send_replace(Some(Ended::Lost(reason)));
+                    let lost = Ended::Lost(reason);
+                    on_end(&lost);
+                    ended.send_replace(Some(lost));
                     return;
                 }
                 () = &mut patience, if closing => break,
             }
             if closing && !was_closing {
                 self.settle(&self.closed());
+                for inbox in std::mem::take(&mut self.guarded) {
+                    self.find_group(inbox, Signal::kill());
+                }
                 patience
                     .as_mut()
                     .reset(tokio::time::Instant::now() + CLOSE_GRACE);
@@ -146,6 +164,7 @@ impl Driver {
         }
         messages.close();
         self.link.disconnect().await;
+        on_end(&Ended::Closed);
         ended.send_replace(Some(Ended::Closed));
         for done in closers {
             let _ = done.send(());
@@ -196,11 +215,18 @@ impl Driver {
             && self.opening.len() < MAX_OPENING
             && self.opening.len() + usize::from(self.spare.is_some()) < wanted
         {
-            self.opening.push(Box::pin(self.link.open()));
+            let (epoch, opening) = (self.epoch, self.link.open());
+            self.opening
+                .push(Box::pin(async move { (epoch, opening.await) }));
         }
     }
 
-    fn refused(&mut self, why: &str) {
+    fn refused(&mut self, epoch: u64, why: &str) {
+        if epoch < self.epoch {
+            // A channel has ended since this one was asked for: there may be room now.
+            self.open_more();
+            return;
+        }
         self.full = true;
         // With no channel open and none on its way, waiting would be for nothing.
         if self.ends.is_empty() && self.opening.is_empty() {

@@ -23,7 +23,9 @@ pub(super) fn announce(token: &str) -> String {
 /// for `kill` to end.
 pub(super) async fn signal(channel: &Channel, pid: u32, signal: &Signal) {
     let name = signal.name();
-    let script = format!("kill -{name} -- -{pid} 2>/dev/null || kill -{name} {pid} 2>/dev/null");
+    // The one spelling that dash, bash, zsh and ksh agree on.
+    let script =
+        format!("kill -s {name} -- -{pid} 2>/dev/null || kill -s {name} {pid} 2>/dev/null");
     channel.outbox().close();
     let line = quote::command_line(&["sh", "-c", &script]);
     if let Ok(true) = channel.ask(Request::Exec(line)).await {

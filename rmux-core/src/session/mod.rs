@@ -152,14 +152,13 @@ impl Session {
         let (driver, messages) = mpsc::unbounded_channel();
         let (ending, ended) = watch::channel(None);
         let task = Driver::new(link, host.name.clone(), driver.downgrade());
-        let outcome = ended.clone();
-        tokio::spawn(async move {
-            task.run(messages, ending).await;
-            match outcome.borrow().clone() {
-                Some(Ended::Lost(reason)) => tell(SessionEvent::Lost { reason }),
-                _ => tell(SessionEvent::Closed),
-            }
-        });
+        let on_end = move |ended: &Ended| match ended {
+            Ended::Lost(reason) => tell(SessionEvent::Lost {
+                reason: reason.clone(),
+            }),
+            Ended::Closed => tell(SessionEvent::Closed),
+        };
+        tokio::spawn(task.run(messages, on_end, ending));
         Ok(Self(Arc::new(Inner {
             host,
             driver,
@@ -188,8 +187,8 @@ impl Session {
         Command::login(self.clone())
     }
 
-    /// Closes the connection. Commands that are being killed get up to 2 s to end, others that still
-    /// run are cut off: their [`Child`]ren end with
+    /// Closes the connection. Commands that were started with
+    /// [`kill_on_drop`](Command::kill_on_drop) are killed, within 2 s. All that still run are cut off: their [`Child`]ren end with
     /// [`ErrorKind::Closed`]. Returns when the connection is closed, at most 4 s later. A session
     /// that has ended is closed already.
     ///

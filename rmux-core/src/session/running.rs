@@ -1,5 +1,7 @@
 //! A channel on its way from the driver to a command, and while the command runs.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::driver::Message;
@@ -31,8 +33,11 @@ impl Ready {
         let home = self.home.clone();
         let mut channel = self.take();
         channel.set_kill_on_drop(kill);
+        if kill && let Some(home) = home.upgrade() {
+            let _ = home.send(Message::Guard(channel.inbox().clone()));
+        }
         Running {
-            channel,
+            channel: Arc::new(channel),
             kill,
             home,
         }
@@ -63,7 +68,7 @@ impl Drop for Ready {
 /// A channel that a command runs on, or is about to.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) channel: Channel,
+    pub(super) channel: Arc<Channel>,
     kill: bool,
     home: mpsc::WeakUnboundedSender<Message>,
 }

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Result;
-use crate::link::{Broken, Inbox, Outbox, Stream};
+use crate::link::{Broken, Channel, Stream};
 
 /// What a command's stream is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,12 @@ impl Stdio {
 /// Writes wait while the remote does not read: about 1 MiB is accepted ahead.
 #[derive(Debug)]
 pub struct ChildStdin {
-    outbox: Outbox,
+    channel: Arc<Channel>,
 }
 
 impl ChildStdin {
-    pub(super) fn new(outbox: Outbox) -> Self {
-        Self { outbox }
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
+        Self { channel }
     }
 }
 
@@ -60,15 +61,21 @@ impl AsyncWrite for ChildStdin {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.outbox.poll_write(context, data).map_err(broken_pipe)
+        self.channel
+            .outbox()
+            .poll_write(context, data)
+            .map_err(broken_pipe)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outbox.poll_flush(context).map_err(broken_pipe)
+        self.channel
+            .outbox()
+            .poll_flush(context)
+            .map_err(broken_pipe)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outbox.close();
+        self.channel.outbox().close();
         Poll::Ready(Ok(()))
     }
 }
@@ -82,14 +89,14 @@ fn broken_pipe(_: Broken) -> io::Error {
 
 impl Drop for ChildStdin {
     fn drop(&mut self) {
-        self.outbox.close();
+        self.channel.outbox().close();
     }
 }
 
 /// One output stream of a command, whichever.
 #[derive(Debug)]
 struct Output {
-    inbox: Inbox,
+    channel: Arc<Channel>,
     stream: Stream,
     rest: Bytes,
 }
@@ -99,7 +106,7 @@ impl Output {
         if !self.rest.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.rest))));
         }
-        self.inbox.poll_read(self.stream, context)
+        self.channel.inbox().poll_read(self.stream, context)
     }
 
     fn poll_read(
@@ -122,7 +129,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.inbox.discard(self.stream);
+        self.channel.inbox().discard(self.stream);
     }
 }
 
@@ -138,9 +145,9 @@ macro_rules! output_stream {
         pub struct $name(Output);
 
         impl $name {
-            pub(super) fn new(inbox: Inbox) -> Self {
+            pub(super) fn new(channel: Arc<Channel>) -> Self {
                 Self(Output {
-                    inbox,
+                    channel,
                     stream: $stream,
                     rest: Bytes::new(),
                 })

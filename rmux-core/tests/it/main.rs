@@ -1,5 +1,12 @@
 //! Integration tests of rmux-core against a real OpenSSH sshd on loopback.
 
+mod auth;
+mod bad_input;
+mod cases;
 mod fixture;
+mod kill;
+mod liveness;
 mod run;
+mod shells;
 mod traps;
+mod trust;

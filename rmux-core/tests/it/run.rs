@@ -230,6 +230,24 @@ async fn streams_can_be_thrown_away_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_stream_that_was_taken_outlives_its_child() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut child = session.shell("sleep 3; echo late").spawn().await.unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    drop(child);
+    let mut text = String::new();
+    within(
+        Duration::from_secs(10),
+        "the late word",
+        stdout.read_to_string(&mut text),
+    )
+    .await
+    .unwrap();
+    assert_eq!(text, "late\n");
+}
+
+#[tokio::test]
 async fn a_login_shell_reads_its_input() {
     let sshd = Sshd::start();
     let session = session(&sshd).await;

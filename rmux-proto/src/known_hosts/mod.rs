@@ -164,8 +164,8 @@ impl KnownHosts {
         self.files.push(File { label, kind, bytes });
     }
 
-    /// The lines that hold for `name`, in order. Falls back to nothing: a name with a port does
-    /// not also look for the name alone, which [`verdict`](Self::verdict) does where ssh does.
+    /// The lines that hold for `name`, in order. A name with a port is looked up with it alone;
+    /// [`verdict`](Self::verdict) also tries the bare name where ssh does.
     pub fn lookup(&self, name: &HostName) -> Vec<Found<'_>> {
         self.find(name.lookup())
     }

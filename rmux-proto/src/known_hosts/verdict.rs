@@ -119,6 +119,10 @@ impl KnownHosts {
     ///    and `checks` hold. Without `checks` certificates are never accepted as such.
     /// 3. A certificate that was not accepted is judged again as its plain key.
     /// 4. If `[name]:port` is new, `name` is tried, but only to accept or revoke.
+    ///
+    /// One difference: where `name` revokes the authority of a certificate and `[name]:port` knows
+    /// its plain key, ssh prints that the key is revoked and goes on; here the verdict is
+    /// [`Verdict::Revoked`].
     pub fn verdict(
         &self,
         name: &HostName,

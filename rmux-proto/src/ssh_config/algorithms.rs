@@ -168,6 +168,8 @@ impl Algorithms {
     /// Whether a setting may hold this text. After `-` anything may stand.
     pub(super) fn check(&self, field: Field, text: &[u8]) -> Result<(), String> {
         let names = match text.first() {
+            // The one list that is only ever given whole.
+            _ if field == Field::GssapiKexAlgorithms => text,
             Some(b'-') => return Ok(()),
             Some(b'+' | b'^') => &text[1..],
             _ => text,
@@ -179,7 +181,7 @@ impl Algorithms {
     pub(super) fn check_names(&self, field: Field, names: &[u8]) -> Result<(), String> {
         let is_known = |name: &[u8]| match field {
             Field::Ciphers | Field::Macs | Field::KexAlgorithms => self.list(field).knows(name),
-            Field::GssapiKexAlgorithms => GSS_KEX.iter().any(|g| g.as_bytes() == name),
+            Field::GssapiKexAlgorithms => GSS_KEX.iter().any(|g| name.starts_with(g.as_bytes())),
             // Also a signature of a CA is checked against all kinds of keys.
             _ => self.keys.knows_pattern(name) || is_short_key_name(name),
         };

@@ -139,9 +139,14 @@ impl Gatherer<'_> {
         for field in ALGORITHMS {
             let text = self.options.text(*field).map(<[u8]>::to_vec);
             let origin = self.options.origin(*field);
-            let names = self.query.algorithms.assemble(*field, text.as_deref());
-            let names = names.map_err(|e| ConfigError::new(origin.clone(), e))?;
-            self.options.put_text(*field, names, origin);
+            match self.query.algorithms.assemble(*field, text.as_deref()) {
+                Ok(names) => self.options.put_text(*field, names, origin),
+                // Nothing here authenticates by host, so an empty list does no harm.
+                Err(_) if *field == Field::HostbasedAcceptedAlgorithms => {
+                    self.options.clear_text(*field);
+                }
+                Err(message) => return Err(ConfigError::new(origin, message)),
+            }
         }
         for field in CLEARED_BY_NONE {
             if self.options.is_none(*field) {

@@ -105,7 +105,6 @@ const TEXTS: &[Field] = &[
     Tag,
     ChannelTimeout,
     ObscureKeystrokeTiming,
-    RefuseConnection,
     VersionAddendum,
     WarnWeakCrypto,
 ];

@@ -64,7 +64,7 @@ fields! {
     PreferredAuthentications = "preferredauthentications", ProxyCommand = "proxycommand",
     ProxyJump = "proxyjump", ProxyUseFdpass = "proxyusefdpass",
     PubkeyAcceptedAlgorithms = "pubkeyacceptedalgorithms",
-    PubkeyAuthentication = "pubkeyauthentication", RefuseConnection = "refuseconnection",
+    PubkeyAuthentication = "pubkeyauthentication",
     RekeyInterval = "<rekeylimit>",
     RekeyLimit = "rekeylimit", RemoteCommand = "remotecommand", RemoteForward = "remoteforward",
     RequestTty = "requesttty", RequiredRsaSize = "requiredrsasize",
@@ -121,6 +121,8 @@ pub(super) enum Kind {
     PermittedCnames,
     Port,
     ProxyJump,
+    /// A message with which the connection is refused.
+    RefuseConnection,
     RekeyLimit,
     SendEnv,
     SetEnv,
@@ -246,7 +248,7 @@ pub(super) fn kind(keyword: &[u8]) -> Option<Kind> {
         b"pubkeyauthentication" | b"dsaauthentication" => {
             Choice(F::PubkeyAuthentication, choice::PUBKEY)
         }
-        b"refuseconnection" => Text(F::RefuseConnection),
+        b"refuseconnection" => Kind::RefuseConnection,
         b"rekeylimit" => Kind::RekeyLimit,
         b"remotecommand" => Command(F::RemoteCommand),
         b"remoteforward" => Forward(F::RemoteForward),

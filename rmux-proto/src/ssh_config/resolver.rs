@@ -248,6 +248,14 @@ impl Gatherer<'_> {
     fn finish(mut self, port: u16, tokens: Tokens) -> Resolved {
         let identity_files = self.expand_files(Field::IdentityFile, &tokens);
         let certificate_files = self.expand_files(Field::CertificateFile, &tokens);
+        let files = |field| {
+            self.options
+                .list(field)
+                .iter()
+                .map(|slot| slot.value.clone())
+        };
+        let user_known_hosts = files(Field::UserKnownHostsFile).collect();
+        let global_known_hosts = files(Field::GlobalKnownHostsFile).collect();
         let jumps = match self.options.jump.as_ref().map(|j| &j.value) {
             Some(JumpSetting::Through(head)) => jump::hops(head, self.environment),
             _ => Vec::new(),
@@ -266,6 +274,8 @@ impl Gatherer<'_> {
             remote_forwards: forwards(&self.options.remote_forwards),
             identity_files,
             certificate_files,
+            user_known_hosts,
+            global_known_hosts,
             notes: self.notes,
         }
     }

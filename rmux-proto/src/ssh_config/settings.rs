@@ -80,6 +80,8 @@ pub struct Resolved {
     pub(super) remote_forwards: Vec<Forward>,
     pub(super) identity_files: Vec<ExpandedFile>,
     pub(super) certificate_files: Vec<ExpandedFile>,
+    pub(super) user_known_hosts: Vec<Vec<u8>>,
+    pub(super) global_known_hosts: Vec<Vec<u8>>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -154,6 +156,17 @@ impl Resolved {
     /// The certificate files to offer, without `none`.
     pub fn certificate_files(&self) -> &[ExpandedFile] {
         &self.certificate_files
+    }
+
+    /// The user's `known_hosts` files, in order: what the one line of `ssh -G` cannot tell apart
+    /// where a path holds a space. None for `none`.
+    pub fn user_known_hosts_files(&self) -> &[Vec<u8>] {
+        &self.user_known_hosts
+    }
+
+    /// The system's `known_hosts` files, in order. None for `none`.
+    pub fn global_known_hosts_files(&self) -> &[Vec<u8>] {
+        &self.global_known_hosts
     }
 
     /// Lines that were accepted without having an effect.

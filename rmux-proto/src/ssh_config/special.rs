@@ -70,6 +70,13 @@ impl Gatherer<'_> {
             }
             Kind::PermitRemoteOpen => self.permit_remote_open(arguments, active, place),
             Kind::PermittedCnames => self.permitted_cnames(arguments, active, place),
+            Kind::RefuseConnection => {
+                let message = argument(arguments)?;
+                match active {
+                    true => Err(format!("RefuseConnection: {}", shown(&message))),
+                    false => Ok(()),
+                }
+            }
             Kind::RekeyLimit => self.rekey_limit(arguments, active, place),
             Kind::StreamLocalBindMask => {
                 // Unlike other settings the last one counts, even in a block that does not hold.

@@ -126,7 +126,10 @@ fn serve_embedded(arguments: &Arguments) {
         .passphrase
         .as_ref()
         .map(|words| make_key(folder.path(), "id_encrypted", words));
-    let mut builder = EmbeddedServer::builder();
+    let home = folder.path().join("home");
+    std::fs::create_dir(&home).expect("a writable folder");
+    // As with sshd: no start-up files of whoever runs the tests.
+    let mut builder = EmbeddedServer::builder().home(home);
     for key in std::iter::once(&client_key).chain(&encrypted) {
         let line = std::fs::read_to_string(key.with_extension("pub")).expect("a public key file");
         builder = builder.authorized_key(line.trim());

@@ -18,6 +18,7 @@ pub(super) const STRANGER_KEY: &str = "id_stranger";
 pub(super) const AUTHORIZED_KEYS: &str = "authorized_keys";
 pub(super) const KNOWN_HOSTS: &str = "known_hosts";
 pub(super) const LOG: &str = "sshd.log";
+pub(super) const HOME: &str = "home";
 const CONFIG: &str = "sshd_config";
 const PID_FILE: &str = "sshd.pid";
 
@@ -36,6 +37,7 @@ pub struct SshdBuilder {
     kinds: Vec<KeyKind>,
     new_host_keys: bool,
     log_channels: bool,
+    real_home: bool,
 }
 
 impl Default for SshdBuilder {
@@ -47,6 +49,7 @@ impl Default for SshdBuilder {
             kinds: KeyKind::ALL.into(),
             new_host_keys: false,
             log_channels: false,
+            real_home: false,
         }
     }
 }
@@ -101,6 +104,16 @@ impl SshdBuilder {
         self
     }
 
+    /// Gives remote commands the real `HOME` of the user, and so their shell its start-up files.
+    ///
+    /// By default `HOME` is an empty folder of the fixture: what a shell does on its way (bash
+    /// reads `.bashrc` when sshd starts it) must not decide over the outcome of a test, nor
+    /// over its time. Either way a login starts in the user's real home folder.
+    pub fn real_home(mut self) -> Self {
+        self.real_home = true;
+        self
+    }
+
     /// Starts sshd and returns when it listens.
     ///
     /// sshd is looked for in `RMUX_TEST_SSHD` (a path), `PATH`, `/usr/sbin`, `/usr/local/sbin`
@@ -125,6 +138,7 @@ impl SshdBuilder {
                 false => (*kind, KeyPair::of_this_process(*kind).clone()),
             })
             .collect();
+        std::fs::create_dir(folder.path().join(HOME)).expect("the fixture's folder is writable");
         self.write_keys(folder.path(), &client, &host_keys);
 
         for _ in 0..PORT_ATTEMPTS {
@@ -189,8 +203,20 @@ impl SshdBuilder {
             text.push_str("LogLevel DEBUG1\n");
         }
         // sshd keeps the first value it reads, so what the test wants comes first.
+        let mut variables = Vec::new();
+        if !self.real_home {
+            variables.push(format!("\"HOME={}\"", folder.join(HOME).display()));
+        }
         for (keyword, value) in &self.options {
-            let _ = writeln!(text, "{keyword} {value}");
+            if keyword.eq_ignore_ascii_case("SetEnv") {
+                variables.push(value.clone());
+            } else {
+                let _ = writeln!(text, "{keyword} {value}");
+            }
+        }
+        if !variables.is_empty() {
+            // One line: sshd heeds the first only.
+            let _ = writeln!(text, "SetEnv {}", variables.join(" "));
         }
         let _ = writeln!(text, "Port {port}\nListenAddress 127.0.0.1");
         for (kind, _) in host_keys {

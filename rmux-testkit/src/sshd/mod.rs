@@ -85,6 +85,12 @@ impl Sshd {
         self.folder.path()
     }
 
+    /// The empty folder that is the `HOME` of remote commands, unless
+    /// [`real_home`](SshdBuilder::real_home) was asked for.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join(builder::HOME)
+    }
+
     /// Path of an ed25519 private key without a passphrase that may log in. The public half is
     /// beside it as `.pub`.
     pub fn client_key(&self) -> PathBuf {

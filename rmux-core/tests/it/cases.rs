@@ -1,0 +1,158 @@
+//! The shared cases, in Rust.
+
+use std::time::Duration;
+
+use rmux_core::{Config, ConfigFile, Error, HostKeyPolicy, Output, Pty, Session, Stdio};
+use rmux_testkit::cases::{self, Case, Command, End, Target};
+use rmux_testkit::relay::Relay;
+use rmux_testkit::sshd::Sshd;
+
+use crate::fixture::config;
+
+#[tokio::test]
+async fn shared_cases_hold() {
+    let plain = Sshd::start();
+    let accepting = Sshd::builder().option("AcceptEnv", "*").start();
+    let mut failures = Vec::new();
+    let mut run = 0;
+    for sshd in [&plain, &accepting] {
+        let session = Session::connect("127.0.0.1", config(sshd)).await.unwrap();
+        for case in cases::all() {
+            // Where nothing of the environment is sent, both servers would say the same.
+            if std::ptr::eq(sshd, &accepting) && case.request.env.is_empty() {
+                continue;
+            }
+            run += 1;
+            if let Err(why) = check(&case, sshd, &session).await {
+                failures.push(format!("{}: {why}", case.name));
+            }
+        }
+        session.close().await;
+    }
+    assert!(run > 50, "only {run} cases");
+    assert!(
+        failures.is_empty(),
+        "of {run} cases\n{}",
+        failures.join("\n")
+    );
+}
+
+async fn check(case: &Case, sshd: &Sshd, session: &Session) -> Result<(), String> {
+    match (request(case, sshd, session).await, &case.expect.end) {
+        (Ok(output), End::Code(code)) if output.status.code() == Some(*code) => {
+            streams(case, &output)
+        }
+        (Ok(output), End::Signal(signal))
+            if output.status.signal().is_some_and(|s| s.name() == signal) =>
+        {
+            streams(case, &output)
+        }
+        (Ok(output), expected) => Err(format!(
+            "{} instead of {expected:?}; {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        (Err(error), End::Error(code)) if error.kind().code() == code => Ok(()),
+        (Err(error), expected) => Err(format!("{error} instead of {expected:?}")),
+    }
+}
+
+fn streams(case: &Case, output: &Output) -> Result<(), String> {
+    case.expect
+        .stdout
+        .check(&output.stdout)
+        .map_err(|why| format!("stdout: {why}"))?;
+    case.expect
+        .stderr
+        .check(&output.stderr)
+        .map_err(|why| format!("stderr: {why}"))
+}
+
+async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<Output, Error> {
+    let own;
+    let session = match case.target {
+        Target::Server => session,
+        target => {
+            own = connect(target, sshd).await?;
+            &own
+        }
+    };
+    let mut command = match &case.request.command {
+        Command::Argv(words) => {
+            let mut command = session.command(&words[0]);
+            command.args(&words[1..]);
+            command
+        }
+        Command::Shell(line) => session.shell(line),
+    };
+    command.envs(&case.request.env);
+    if let Some(directory) = &case.request.cwd {
+        command.current_dir(directory);
+    }
+    if let Some(pty) = &case.request.pty {
+        command.pty(Pty::new(&pty.term).size(pty.columns.into(), pty.rows.into()));
+    }
+    if let Some(input) = &case.request.stdin {
+        // An empty input is an input: it is sent and ended, not left out.
+        command.stdin(Stdio::Piped).input(input.clone());
+    }
+    command.output().await
+}
+
+async fn connect(target: Target, sshd: &Sshd) -> Result<Session, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let known = folder.path().join("known_hosts");
+    let lines = match target {
+        Target::UnknownHostKey => String::new(),
+        _ => {
+            let other = Sshd::builder().new_host_keys().start();
+            let lines = other.host_public_keys().into_iter();
+            lines
+                .map(|(_, key)| format!("[127.0.0.1]:{} {key}\n", sshd.port()))
+                .collect()
+        }
+    };
+    std::fs::write(&known, lines).unwrap();
+    // Settings of the fixture, but with one file replaced: the first value of a key wins.
+    let with = |key: &str, file: &std::path::Path| {
+        let shared = Config::new()
+            .config_file(ConfigFile::None)
+            .port(sshd.port())
+            .user(sshd.user())
+            .option(key, file.display().to_string());
+        let shared = match key {
+            // Identity files add up, so this one must stand alone.
+            "IdentityFile" => shared,
+            _ => shared.identity_file(sshd.client_key()),
+        };
+        shared
+            .option(
+                "UserKnownHostsFile",
+                sshd.known_hosts().display().to_string(),
+            )
+            .option("GlobalKnownHostsFile", "none")
+            .option("IdentityAgent", "none")
+            .host_key_policy(HostKeyPolicy::Strict)
+    };
+    match target {
+        Target::Refused => {
+            let relay = Relay::to(sshd.addr()).refuse().start().await;
+            Session::connect("127.0.0.1", config(sshd).port(relay.port())).await
+        }
+        Target::Silent => {
+            let relay = Relay::to(sshd.addr()).drop_all().start().await;
+            let hasty = config(sshd)
+                .port(relay.port())
+                .connect_timeout(Duration::from_secs(1));
+            Session::connect("127.0.0.1", hasty).await
+        }
+        Target::UnknownHostKey | Target::ChangedHostKey => {
+            Session::connect("127.0.0.1", with("UserKnownHostsFile", &known)).await
+        }
+        Target::Stranger => {
+            let stranger = with("IdentityFile", &sshd.stranger_key());
+            Session::connect("127.0.0.1", stranger).await
+        }
+        other => panic!("this runner does not know the target {other:?}"),
+    }
+}

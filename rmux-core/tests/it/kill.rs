@@ -1,0 +1,167 @@
+//! Nothing is left running: dropped, timed out and killed commands end with their whole group.
+
+use std::time::Duration;
+
+use rmux_core::{ErrorKind, Signal};
+use rmux_testkit::sshd::Sshd;
+use tokio::io::AsyncReadExt;
+
+use crate::fixture::{eventually, runs, session, within};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A shell that ignores polite signals, and a child of its own.
+fn stubborn(mark: &str) -> String {
+    format!("trap '' TERM INT HUP; sleep {mark} & echo ready; wait; sleep {mark}")
+}
+
+#[tokio::test]
+async fn a_dropped_child_takes_its_group_with_it() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command = session.shell(stubborn("6101"));
+    let mut child = command.kill_on_drop(true).spawn().await.unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut word = [0; 6];
+    stdout.read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"ready\n");
+    eventually(LIMIT, "it runs", || runs("6101")).await;
+    drop(child);
+    eventually(LIMIT, "no process of the group is left", || !runs("6101")).await;
+    assert!(
+        session
+            .command("true")
+            .output()
+            .await
+            .unwrap()
+            .status
+            .success()
+    );
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_command_and_says_so() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command = session.shell(stubborn("6102"));
+    command.timeout(Duration::from_millis(600));
+    let error = within(LIMIT, "the timeout", command.output())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    eventually(LIMIT, "no process of the group is left", || !runs("6102")).await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_killed_before_it_told_its_id_ends_too() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    for _ in 0..12 {
+        let command = session.shell("exec sleep 6103").kill_on_drop(true).clone();
+        drop(command.spawn().await.unwrap());
+    }
+    eventually(LIMIT, "none of them is left", || !runs("6103")).await;
+}
+
+#[tokio::test]
+async fn closing_the_session_sees_kills_through() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let command = session.shell("exec sleep 6104").kill_on_drop(true).clone();
+    let child = command.spawn().await.unwrap();
+    drop(command);
+    drop(child);
+    within(LIMIT, "close", session.close()).await;
+    eventually(LIMIT, "it is not left", || !runs("6104")).await;
+
+    // A child that is still held is ended by the close as well.
+    let session = crate::fixture::session(&sshd).await;
+    let command = session.shell("sleep 6107; true").kill_on_drop(true).clone();
+    let mut child = command.spawn().await.unwrap();
+    within(LIMIT, "close", session.close()).await;
+    eventually(LIMIT, "it is not left", || !runs("6107")).await;
+    // Whether the news of its end came before the connection closed is a matter of luck.
+    let _ = within(LIMIT, "the child", child.wait()).await;
+
+    // The same where nobody closes, but everything is dropped at once.
+    let session = crate::fixture::session(&sshd).await;
+    let child = {
+        let command = session.shell("exec sleep 6105").kill_on_drop(true).clone();
+        command.spawn().await.unwrap()
+    };
+    drop(session);
+    drop(child);
+    eventually(LIMIT, "it is not left", || !runs("6105")).await;
+}
+
+#[tokio::test]
+async fn the_wrapper_does_not_show_in_the_output() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let output = session
+        .shell("echo out; echo err >&2; exit 4")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.stdout, b"out\n");
+    assert_eq!(output.stderr, b"err\n");
+    assert_eq!(output.status.code(), Some(4));
+    let output = session
+        .command("sh")
+        .args(["-c", "kill -USR1 $$"])
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.signal().map(Signal::name), Some("USR1"));
+}
+
+#[tokio::test]
+async fn a_signal_reaches_a_command_that_can_be_killed() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command =
+        session.shell("trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.05; done");
+    let mut child = command.kill_on_drop(true).spawn().await.unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut word = [0; 6];
+    stdout.read_exact(&mut word).await.unwrap();
+    child.signal(&Signal::named("SIGUSR1").unwrap());
+    let mut rest = String::new();
+    within(LIMIT, "the answer", stdout.read_to_string(&mut rest))
+        .await
+        .unwrap();
+    assert_eq!(rest, "got it\n");
+    assert_eq!(child.wait().await.unwrap().code(), Some(9));
+    assert!(Signal::named("TERM; rm -rf /").is_err());
+}
+
+#[tokio::test]
+async fn a_terminal_is_hung_up_when_its_child_is_dropped() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command = session.shell("echo ready; exec sleep 6106");
+    let mut child = command
+        .pty(rmux_core::Pty::default())
+        .kill_on_drop(true)
+        .spawn()
+        .await
+        .unwrap();
+    let mut word = [0; 7];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut word)
+        .await
+        .unwrap();
+    drop(child);
+    eventually(
+        Duration::from_secs(20),
+        "the terminal's command is gone",
+        || !runs("6106"),
+    )
+    .await;
+}
