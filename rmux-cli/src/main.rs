@@ -1,2 +1,50 @@
-//! The `rmux` command.
-fn main() {}
+//! The `rmux` command: reads which subcommand is wanted and hands over to it.
+//!
+//! Must not know how any of them works.
+
+mod demo;
+mod log;
+mod message;
+mod prompt;
+mod signals;
+mod ssh;
+mod terminal;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+/// Connect to a host over SSH once and do everything over that connection.
+#[derive(Debug, Parser)]
+#[command(name = "rmux", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a command or a shell on a host, with the arguments of ssh(1)
+    #[command(disable_help_flag = true, override_help = ssh::HELP)]
+    Ssh {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Show what one connection can do, against a server of its own; needs no setup
+    Demo,
+}
+
+fn main() {
+    let mut words = std::env::args_os();
+    // ssh's way with options, and with `--`, is not clap's.
+    let code = if words.nth(1).is_some_and(|word| word == "ssh") {
+        ssh::main(words.collect())
+    } else {
+        match Cli::parse().command {
+            Command::Ssh { words } => ssh::main(words),
+            Command::Demo => demo::main(),
+        }
+    };
+    // Not a return: a thread may be waiting for input that never comes.
+    std::process::exit(code.into());
+}

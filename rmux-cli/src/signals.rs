@@ -1,0 +1,71 @@
+//! The signals that end rmux, and the one that tells of a new window size.
+//!
+//! A signal that was ignored when rmux was started (`nohup`, a background job of a script) stays
+//! ignored, where the system tells (Linux). Must not know what is done about them.
+
+use std::io;
+use std::task::Poll;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+const ENDING: [SignalKind; 4] = [
+    SignalKind::hangup(),
+    SignalKind::interrupt(),
+    SignalKind::quit(),
+    SignalKind::terminate(),
+];
+
+/// Listens to the signals that end rmux. They have no effect of their own any more.
+#[derive(Debug)]
+pub(crate) struct Endings(Vec<(SignalKind, Signal)>);
+
+impl Endings {
+    /// Begins to listen.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let ignored = ignored();
+        ENDING
+            .into_iter()
+            .filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0)
+            .map(|kind| Ok((kind, signal(kind)?)))
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// The next of them. Cancel safe.
+    pub(crate) async fn next(&mut self) -> SignalKind {
+        std::future::poll_fn(|context| {
+            for (kind, signal) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return Poll::Ready(*kind);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Tells of new window sizes.
+pub(crate) fn window_changes() -> io::Result<Signal> {
+    signal(SignalKind::window_change())
+}
+
+/// Ends this process as the signal would have.
+pub(crate) fn die_by(kind: SignalKind) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(kind.as_raw_value());
+    // Not reached: all of the signals above end a process.
+    std::process::exit(128 + kind.as_raw_value());
+}
+
+/// A bit for each ignored signal, signal 1 lowest.
+fn ignored() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigIgn:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        })
+        .unwrap_or(0)
+}

@@ -1,0 +1,10 @@
+//! Integration tests of the `rmux` program against a real OpenSSH sshd on loopback.
+
+mod demo;
+mod fixture;
+mod prompts;
+mod refusals;
+mod run;
+mod screen;
+mod side_by_side;
+mod terminal;
