@@ -50,3 +50,8 @@ pub use session::{
     Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output, Pty,
     Session, Signal, Stdio,
 };
+
+/// The README's Rust code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -46,9 +46,9 @@ impl Environment for Machine {
 
 fn local() -> Local {
     Local {
-        user: b"ana".to_vec(),
+        user: b"me".to_vec(),
         uid: 1000,
-        home: b"/home/ana".to_vec(),
+        home: b"/u/me".to_vec(),
         hostname: b"laptop.example.net".to_vec(),
     }
 }
@@ -177,7 +177,7 @@ fn a_program_runs_only_if_all_before_it_holds() {
         "Match host no exec \"one %h\"\nMatch host web exec \"two %h %p %r %n %u %L %i\"\n";
     let mut machine = machine(config);
     ask(&mut machine, Query::new("web").port(99)).unwrap();
-    assert_eq!(machine.ran, ["two web 99 ana web ana laptop 1000"]);
+    assert_eq!(machine.ran, ["two web 99 me web me laptop 1000"]);
     let mut machine = Machine {
         ran: Vec::new(),
         ..self::machine("Match exec %z\n")
@@ -236,15 +236,15 @@ fn jumps_forwards_identities_and_proxies_come_parsed() {
     assert_eq!(resolved.local_forwards()[1].connect, ForwardEnd::Socks);
     assert_eq!(
         resolved.remote_forwards()[0].connect,
-        ForwardEnd::Socket(b"/ana".to_vec())
+        ForwardEnd::Socket(b"/me".to_vec())
     );
     let identities = resolved.identity_files();
     assert_eq!(identities.len(), 1);
-    assert_eq!(identities[0].path.as_deref(), Ok(&b"/home/ana/ana-web"[..]));
+    assert_eq!(identities[0].path.as_deref(), Ok(&b"/u/me/me-web"[..]));
     let proxied = self::resolved("ProxyCommand nc %h %p %n %r\n", "web");
     assert_eq!(
         proxied.proxy_command(),
-        Some(Ok(b"nc web 22 web ana".to_vec()))
+        Some(Ok(b"nc web 22 web me".to_vec()))
     );
     assert!(
         self::resolved("ProxyCommand nc %d\n", "web")

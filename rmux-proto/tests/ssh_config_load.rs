@@ -11,7 +11,7 @@ struct OneFile(Vec<u8>);
 impl Environment for OneFile {
     fn read_file(&mut self, path: &[u8]) -> FileAnswer {
         match path {
-            b"/home/ana/.ssh/config" => FileAnswer::Content {
+            b"/u/me/.ssh/config" => FileAnswer::Content {
                 bytes: self.0.clone(),
                 safe: true,
             },
@@ -22,9 +22,9 @@ impl Environment for OneFile {
 
 fn time(config: String) -> Duration {
     let local = Local {
-        user: b"ana".to_vec(),
+        user: b"me".to_vec(),
         uid: 1000,
-        home: b"/home/ana".to_vec(),
+        home: b"/u/me".to_vec(),
         hostname: b"laptop".to_vec(),
     };
     let mut machine = OneFile(config.into_bytes());

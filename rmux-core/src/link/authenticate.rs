@@ -32,7 +32,7 @@ enum Answer {
 
 /// A key to offer.
 enum Candidate {
-    Agent(AgentIdentity),
+    Agent(Box<AgentIdentity>),
     File(KeyFile),
 }
 
@@ -191,12 +191,12 @@ impl Attempt<'_> {
                     .is_some_and(|public| is_plain(identity, public))
             };
             match held.iter().position(same) {
-                Some(index) => candidates.push(Candidate::Agent(held.remove(index))),
+                Some(index) => candidates.push(Candidate::Agent(Box::new(held.remove(index)))),
                 None => not_held.push(Candidate::File(file)),
             }
         }
         if !self.host.identities_only {
-            candidates.extend(held.into_iter().map(Candidate::Agent));
+            candidates.extend(held.into_iter().map(|key| Candidate::Agent(Box::new(key))));
         }
         candidates.extend(not_held);
         self.candidates = candidates.into_iter();
@@ -236,7 +236,7 @@ impl Attempt<'_> {
         let user = self.host.user.clone();
         let (signed, what) = match candidate {
             Candidate::Agent(identity) => {
-                let (algorithm, comment) = match &identity {
+                let (algorithm, comment) = match &*identity {
                     AgentIdentity::PublicKey { key, comment } => (key.algorithm(), comment.clone()),
                     AgentIdentity::Certificate {
                         certificate,
@@ -247,7 +247,7 @@ impl Attempt<'_> {
                 let Some(agent) = &mut self.agent else {
                     return Ok(None);
                 };
-                let signed = match identity {
+                let signed = match *identity {
                     AgentIdentity::PublicKey { key, .. } => {
                         self.handle
                             .authenticate_publickey_with(user, key, hash, agent)

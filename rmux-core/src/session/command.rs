@@ -251,7 +251,7 @@ impl Command {
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,
                 "run",
-                format!("the command did not end within {timeout:?} and was killed"),
+                format!("the command did not end within {timeout:?} and is being killed"),
             )
             .with_host(&self.session.host().name)),
         }

@@ -1,12 +1,30 @@
 //! Running commands: words, streams, environment, directory, terminal, statuses.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use rmux_core::{ErrorKind, Pty, Signal, Stdio};
+use rmux_core::{Config, ErrorKind, Output, Pty, Result, Session, Signal, Stdio};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixture::{session, within};
+
+/// Compiles only if the futures may be spawned on any runtime.
+#[test]
+fn futures_can_be_sent_between_threads() {
+    fn sent<T: Send>(_: impl FnOnce() -> T) {}
+    sent(|| Session::connect("host", Config::new()));
+    sent(|| -> Pin<Box<dyn Future<Output = Result<Output>> + Send>> {
+        Box::pin(async {
+            let session = Session::connect("host", Config::new()).await?;
+            let mut child = session.command("true").spawn().await?;
+            child.wait().await?;
+            session.close().await;
+            session.closed().await;
+            session.command("true").output().await
+        })
+    });
+}
 
 #[tokio::test]
 async fn output_and_status_come_back_exactly() {

@@ -11,7 +11,7 @@
 //! impl Environment for OneFile {
 //!     fn read_file(&mut self, path: &[u8]) -> FileAnswer {
 //!         match path {
-//!             b"/home/ana/.ssh/config" => FileAnswer::Content {
+//!             b"/u/me/.ssh/config" => FileAnswer::Content {
 //!                 bytes: b"Host dev\n  HostName dev.example.com\n  Port 2222\n".to_vec(),
 //!                 safe: true,
 //!             },
@@ -21,9 +21,9 @@
 //! }
 //!
 //! let local = Local {
-//!     user: b"ana".to_vec(),
+//!     user: b"me".to_vec(),
 //!     uid: 1000,
-//!     home: b"/home/ana".to_vec(),
+//!     home: b"/u/me".to_vec(),
 //!     hostname: b"laptop".to_vec(),
 //! };
 //! let resolved = resolve(&Query::new("dev").user("root"), &local, &mut OneFile)?;
@@ -31,7 +31,7 @@
 //! assert_eq!(resolved.first("port"), Some("2222"));
 //! assert_eq!(resolved.first("user"), Some("root"));
 //! assert!(!resolved.is_set("compression"));
-//! assert_eq!(resolved.origin("port").unwrap().to_string(), "/home/ana/.ssh/config line 3");
+//! assert_eq!(resolved.origin("port").unwrap().to_string(), "/u/me/.ssh/config line 3");
 //! # Ok::<(), rmux_proto::ssh_config::ConfigError>(())
 //! ```
 
@@ -102,9 +102,9 @@ pub fn fuzz_ssh_config(data: &[u8]) {
     }
 
     let local = Local {
-        user: b"ana".to_vec(),
+        user: b"me".to_vec(),
         uid: 1000,
-        home: b"/home/ana".to_vec(),
+        home: b"/u/me".to_vec(),
         hostname: b"laptop.example.net".to_vec(),
     };
     let (destination, config) = match data.iter().position(|&c| c == b'\n') {

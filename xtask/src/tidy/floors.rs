@@ -43,6 +43,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("config", "secret"),
     ("deadline", "error"),
     ("event", "error"),
+    ("event", "host"),
     ("host", "error"),
     ("prompt", "error"),
     ("prompt", "secret"),

@@ -3,8 +3,12 @@
 use super::manifest;
 use super::source::{Finding, Source};
 
-/// The crates whose binding macros expand to unsafe code and that state their own lints.
-const OWN_LINTS: &[&str] = &["rmux-py/Cargo.toml", "rmux-node/Cargo.toml"];
+/// The crates whose macros expand to unsafe code and that state their own lints.
+const OWN_LINTS: &[&str] = &[
+    "fuzz/Cargo.toml",
+    "rmux-node/Cargo.toml",
+    "rmux-py/Cargo.toml",
+];
 
 /// Each crate takes the workspace's lints, which forbid unsafe code; the two that cannot say why.
 pub(crate) fn crate_takes_the_lints(source: &Source) -> Vec<Finding> {
