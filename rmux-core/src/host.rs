@@ -219,6 +219,16 @@ pub struct Host {
     pub password_prompts: u32,
     /// Authentication methods in the order to try them.
     pub auth_methods: Vec<String>,
+    /// `Ciphers`, where set: what of it the engine has, in that order.
+    pub ciphers: Option<Vec<String>>,
+    /// `MACs`, likewise.
+    pub macs: Option<Vec<String>>,
+    /// `KexAlgorithms`, likewise.
+    pub kex_algorithms: Option<Vec<String>>,
+    /// `HostKeyAlgorithms`, likewise.
+    pub host_key_algorithms: Option<Vec<String>>,
+    /// Whether compression is preferred.
+    pub compression: bool,
     /// What was said of the configuration: identity files that do not exist, deprecated keys.
     pub notes: Vec<String>,
     /// Settings that were read and are not acted on yet.
@@ -233,6 +243,41 @@ impl Host {
             Some(alias) => alias.to_lowercase(),
             None if self.port == 22 => self.hostname.to_lowercase(),
             None => format!("[{}]:{}", self.hostname.to_lowercase(), self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Host {
+    /// A host about which nothing was set.
+    pub(crate) fn example() -> Self {
+        Self {
+            name: "example".into(),
+            hostname: "example.com".into(),
+            user: "user".into(),
+            port: 22,
+            identity_files: Vec::new(),
+            identity_files_named: false,
+            identities_only: false,
+            agent_socket: None,
+            user_known_hosts: Vec::new(),
+            global_known_hosts: Vec::new(),
+            strict_host_key_checking: None,
+            host_key_alias: None,
+            hash_known_hosts: false,
+            connect_timeout: None,
+            alive_interval: None,
+            alive_count: None,
+            batch_mode: false,
+            password_prompts: 3,
+            auth_methods: Vec::new(),
+            ciphers: None,
+            macs: None,
+            kex_algorithms: None,
+            host_key_algorithms: None,
+            compression: false,
+            notes: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 }

@@ -11,21 +11,26 @@ use std::time::Duration;
 use crate::config::{Config, ConfigFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};
-use crate::ssh_config::{self, Origin, Policy, Query, Resolved, Sources};
+use crate::ssh_config::{self, Algorithms, Origin, Policy, Query, Resolved, Sources};
 
 /// The keys that decide something here, or that need no action (`Host` itself, say).
 const ACTED_ON: &[&str] = &[
     "batchmode",
+    "ciphers",
+    "compression",
     "connecttimeout",
     "globalknownhostsfile",
     "hashknownhosts",
     "host",
+    "hostkeyalgorithms",
     "hostkeyalias",
     "hostname",
     "identitiesonly",
     "identityagent",
     "identityfile",
     "kbdinteractiveauthentication",
+    "kexalgorithms",
+    "macs",
     "numberofpasswordprompts",
     "passwordauthentication",
     "port",
@@ -38,12 +43,12 @@ const ACTED_ON: &[&str] = &[
     "userknownhostsfile",
 ];
 
-/// Resolves a destination by the files on this machine.
+/// Resolves a destination by the files on this machine, for an engine with these algorithms.
 ///
 /// # Errors
 /// [`ErrorKind::ConfigInvalid`] for a configuration that `ssh` refuses too, with file and line.
-pub(crate) async fn resolve(spec: &HostSpec, config: &Config) -> Result<Host> {
-    let query = query(spec, config);
+pub(crate) async fn resolve(spec: &HostSpec, config: &Config, engine: Algorithms) -> Result<Host> {
+    let query = query(spec, config).algorithms(engine);
     let policy = Policy::new().match_exec(config.match_exec);
     // It reads files, and may run programs and ask name servers.
     let resolved = tokio::task::spawn_blocking(move || ssh_config::resolve(&query, policy))
@@ -77,6 +82,10 @@ fn query(spec: &HostSpec, config: &Config) -> Query {
 fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
     let text = |key: &str| resolved.first(key).unwrap_or_default();
     let yes = |key: &str| matches!(text(key), "yes" | "true");
+    let algorithms = |key: &str| {
+        let names = || text(key).split(',').map(str::to_owned).collect();
+        resolved.is_set(key).then(names)
+    };
     let hostname = String::from_utf8(resolved.hostname().to_vec())
         .map_err(|_| invalid("HostName", "it is not UTF-8"))?;
     let identity_files = resolved
@@ -123,6 +132,11 @@ fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         batch_mode: yes("batchmode"),
         password_prompts: text("numberofpasswordprompts").parse().unwrap_or(3),
         auth_methods: auth_methods(resolved),
+        ciphers: algorithms("ciphers"),
+        macs: algorithms("macs"),
+        kex_algorithms: algorithms("kexalgorithms"),
+        host_key_algorithms: algorithms("hostkeyalgorithms"),
+        compression: yes("compression"),
         notes: resolved
             .notes()
             .iter()

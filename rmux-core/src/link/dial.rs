@@ -94,7 +94,7 @@ pub(super) async fn handshake(
         cause: ended,
     };
     let verdict = Verdict::default();
-    let engine_config = Arc::new(engine_config(host, config, &judge.known_key_types()));
+    let engine_config = Arc::new(engine_config(host, config, &judge.known_key_types())?);
     let handler = Handler {
         host: host.name.clone(),
         judge,
@@ -123,12 +123,13 @@ pub(super) async fn handshake(
     }
 }
 
-fn engine_config(host: &Host, config: &Config, known: &[String]) -> russh::client::Config {
+fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh::client::Config> {
     let (interval, count) = config.keepalive.unwrap_or((
         host.alive_interval.unwrap_or(KEEPALIVE.0),
         host.alive_count.unwrap_or(KEEPALIVE.1),
     ));
-    russh::client::Config {
+    let preferred = algorithms::offer(host, known).map_err(|e| e.with_host(&host.name))?;
+    Ok(russh::client::Config {
         client_id: russh::SshId::Standard(
             concat!("SSH-2.0-rmux_", env!("CARGO_PKG_VERSION")).into(),
         ),
@@ -142,10 +143,10 @@ fn engine_config(host: &Host, config: &Config, known: &[String]) -> russh::clien
         },
         keepalive_interval: (!interval.is_zero()).then_some(interval),
         keepalive_max: count.max(1) as usize,
-        preferred: algorithms::offer(known),
+        preferred,
         nodelay: true,
         ..Default::default()
-    }
+    })
 }
 
 /// Tries each address of the host in turn.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use russh::client::Handle;
 use tokio::sync::watch;
 
+pub(crate) use algorithms::engine as engine_algorithms;
 pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};

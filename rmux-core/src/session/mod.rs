@@ -29,7 +29,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
-use crate::link::{Link, Progress, connect_timeout};
+use crate::link::{Link, Progress, connect_timeout, engine_algorithms};
 use crate::resolve;
 use driver::{Driver, Ended, Message};
 use running::Ready;
@@ -117,7 +117,7 @@ impl Session {
     /// # Cancel safety
     /// As [`connect`](Self::connect).
     pub async fn connect_to(spec: &HostSpec, config: Config) -> Result<Self> {
-        let host = resolve::resolve(spec, &config).await?;
+        let host = resolve::resolve(spec, &config, engine_algorithms()).await?;
         let observer = config.on_event.clone();
         let tell = {
             let observer = observer.clone();

@@ -1,5 +1,6 @@
 //! Integration tests of rmux-core against a real OpenSSH sshd on loopback.
 
+mod algorithms;
 mod auth;
 mod bad_input;
 mod cases;
