@@ -48,7 +48,7 @@ pub use prompt::{
 pub use secret::Secret;
 pub use session::{
     Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output, Pty,
-    Session, Signal, Stdio,
+    Session, Signal, Stdio, resolve,
 };
 
 /// The README's Rust code, compiled.

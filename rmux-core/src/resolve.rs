@@ -43,19 +43,26 @@ const ACTED_ON: &[&str] = &[
     "userknownhostsfile",
 ];
 
-/// Resolves a destination by the files on this machine, for an engine with these algorithms.
-///
-/// # Errors
-/// [`ErrorKind::ConfigInvalid`] for a configuration that `ssh` refuses too, with file and line.
-pub(crate) async fn resolve(spec: &HostSpec, config: &Config, engine: Algorithms) -> Result<Host> {
+/// All settings for a destination, by the files on this machine, for an engine with these
+/// algorithms.
+pub(crate) async fn settings(
+    spec: &HostSpec,
+    config: &Config,
+    engine: Algorithms,
+) -> Result<Resolved> {
     let query = query(spec, config).algorithms(engine);
     let policy = Policy::new().match_exec(config.match_exec);
     // It reads files, and may run programs and ask name servers.
-    let resolved = tokio::task::spawn_blocking(move || ssh_config::resolve(&query, policy))
+    tokio::task::spawn_blocking(move || ssh_config::resolve(&query, policy))
         .await
         .expect("resolving does not panic")
-        .map_err(|error| error.with_host(spec.name()))?;
-    host(spec, &resolved).map_err(|error| error.with_host(spec.name()))
+        .map_err(|error| error.with_host(spec.name()))
+}
+
+/// What of them decides how to connect.
+pub(crate) async fn host(spec: &HostSpec, config: &Config, engine: Algorithms) -> Result<Host> {
+    let resolved = settings(spec, config, engine).await?;
+    pick(spec, &resolved).map_err(|error| error.with_host(spec.name()))
 }
 
 fn query(spec: &HostSpec, config: &Config) -> Query {
@@ -79,7 +86,7 @@ fn query(spec: &HostSpec, config: &Config) -> Query {
     query
 }
 
-fn host(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
+fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
     let text = |key: &str| resolved.first(key).unwrap_or_default();
     let yes = |key: &str| matches!(text(key), "yes" | "true");
     let algorithms = |key: &str| {

@@ -42,6 +42,8 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
     /// How many `-v`.
     pub(crate) verbose: u8,
+    /// `-G`: print the settings and connect nowhere.
+    pub(crate) print_settings: bool,
     config_file: ConfigFile,
     user: Option<String>,
     port: Option<u16>,
@@ -69,6 +71,33 @@ impl Args {
             config = config.identity_file(path);
         }
         config
+    }
+
+    /// The same with the settings that the other options stand for, for `-G`.
+    pub(crate) fn all_settings(&self) -> Config {
+        let mut stand_for = Vec::new();
+        match self.terminal {
+            Terminal::Auto => {}
+            Terminal::Never => stand_for.push(("RequestTTY", "no")),
+            Terminal::Wanted => stand_for.push(("RequestTTY", "yes")),
+            Terminal::Forced => stand_for.push(("RequestTTY", "force")),
+        }
+        if self.no_input {
+            stand_for.push(("StdinNull", "yes"));
+        }
+        if self.quiet {
+            stand_for.push(("LogLevel", "QUIET"));
+        }
+        match self.verbose {
+            0 => {}
+            1 => stand_for.push(("LogLevel", "DEBUG1")),
+            2 => stand_for.push(("LogLevel", "DEBUG2")),
+            _ => stand_for.push(("LogLevel", "DEBUG3")),
+        }
+        let settings = stand_for.into_iter();
+        settings.fold(self.config(), |config, (key, value)| {
+            config.option(key, value)
+        })
     }
 }
 
@@ -106,6 +135,7 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Asked, String> {
         no_input: reader.no_input,
         quiet: reader.quiet,
         verbose: reader.verbose,
+        print_settings: reader.print_settings,
         config_file: reader.config_file,
         user: reader.user.and_then(First::value),
         port: reader.port.and_then(First::value),
@@ -146,6 +176,7 @@ impl<T> First<T> {
 struct Reader {
     terminal: Option<Terminal>,
     no_input: bool,
+    print_settings: bool,
     quiet: bool,
     verbose: u8,
     config_file: ConfigFile,
@@ -200,6 +231,7 @@ impl Reader {
             }
             b'T' => self.terminal = Some(Terminal::Never),
             b'n' => self.no_input = true,
+            b'G' => self.print_settings = true,
             b'q' => self.quiet = true,
             b'v' => self.verbose = self.verbose.saturating_add(1),
             // No forwarding of the agent or of X11, no GSSAPI credentials: so it is anyway.

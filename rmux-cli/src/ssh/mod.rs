@@ -32,6 +32,7 @@ The destination is a host, user@host or ssh://[user@]host[:port]; the host may b
 255 where rmux fails or a signal ended the command.
 
 Options, before or behind the destination:
+  -G            print the settings for the destination, as ssh -G does, and connect nowhere
   -F file       read this configuration instead of ~/.ssh/config; \"none\" reads none
   -i file       try this private key; may be given several times
   -l user       log in as this user

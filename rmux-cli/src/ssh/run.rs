@@ -48,6 +48,9 @@ impl From<Error> for Broken {
 
 /// Does all that `args` ask for. Every message has been printed when it returns.
 pub(crate) async fn run(args: &Args) -> Outcome {
+    if args.print_settings {
+        return print_settings(args).await;
+    }
     let mut endings = match Endings::listen() {
         Ok(endings) => endings,
         Err(error) => return failed(format_args!("cannot listen to signals: {error}")),
@@ -87,6 +90,20 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         message::line(format_args!("Connection to {host} closed."));
     }
     outcome
+}
+
+async fn print_settings(args: &Args) -> Outcome {
+    let resolved = match rmux_core::resolve(&args.destination, &args.all_settings()).await {
+        Ok(resolved) => resolved,
+        Err(error) => return failed(error),
+    };
+    let writer = Writer::stdout();
+    writer.write(resolved.render().into()).await;
+    match writer.finish().await {
+        Ok(()) => Outcome::Exit(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Exit(FAILED),
+        Err(error) => failed(format_args!("cannot write standard output: {error}")),
+    }
 }
 
 async fn connect(args: &Args) -> Result<Session, Error> {

@@ -6,5 +6,6 @@ mod prompts;
 mod refusals;
 mod run;
 mod screen;
+mod settings;
 mod side_by_side;
 mod terminal;

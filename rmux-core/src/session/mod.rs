@@ -30,7 +30,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
 use crate::link::{Link, Progress, connect_timeout, engine_algorithms};
-use crate::resolve;
+use crate::resolve::{host as resolved_host, settings};
+use crate::ssh_config::Resolved;
 use driver::{Driver, Ended, Message};
 use running::Ready;
 
@@ -62,6 +63,19 @@ struct Inner {
     driver: mpsc::UnboundedSender<Message>,
     ended: watch::Receiver<Option<Ended>>,
     env: EnvVerdicts,
+}
+
+/// All settings that hold for a destination, as `ssh -G` prints them; connects nowhere.
+///
+/// The lists of algorithms are those of rmux's own SSH engine, and differ from OpenSSH's.
+///
+/// # Errors
+/// [`ErrorKind::ConfigInvalid`] for a configuration that `ssh` refuses too, with file and line.
+///
+/// # Cancel safety
+/// Cancel safe.
+pub async fn resolve(spec: &HostSpec, config: &Config) -> Result<Resolved> {
+    settings(spec, config, engine_algorithms()).await
 }
 
 /// How a session ended.
@@ -117,7 +131,7 @@ impl Session {
     /// # Cancel safety
     /// As [`connect`](Self::connect).
     pub async fn connect_to(spec: &HostSpec, config: Config) -> Result<Self> {
-        let host = resolve::resolve(spec, &config, engine_algorithms()).await?;
+        let host = resolved_host(spec, &config, engine_algorithms()).await?;
         let observer = config.on_event.clone();
         let tell = {
             let observer = observer.clone();
