@@ -236,6 +236,22 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The settings for a host on the way: the same files, questions and policies, and nothing that
+    /// was said of the destination, as `ssh -J` does it.
+    pub(crate) fn for_hop(&self) -> Self {
+        Self {
+            config_file: self.config_file.clone(),
+            match_exec: self.match_exec,
+            host_key_policy: self.host_key_policy,
+            prompter: self.prompter.clone(),
+            connect_timeout: self.connect_timeout,
+            keepalive: self.keepalive,
+            ..Self::default()
+        }
+    }
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")

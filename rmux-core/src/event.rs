@@ -14,7 +14,7 @@ pub enum SessionEvent {
         /// What the destination resolved to.
         host: Box<Host>,
     },
-    /// The server took the connection; the SSH handshake begins.
+    /// The server took the connection, which is direct; the SSH handshake begins.
     Connected {
         /// Its address.
         address: SocketAddr,

@@ -1,5 +1,6 @@
 //! A host as the user names it ([`HostSpec`]), and what that name resolved to ([`Host`]).
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -71,6 +72,11 @@ impl HostSpec {
             user,
             port,
         })
+    }
+
+    /// One whose parts were read elsewhere.
+    pub(crate) fn from_parts(name: String, user: Option<String>, port: Option<u16>) -> Self {
+        Self { name, user, port }
     }
 
     /// The host part, as typed.
@@ -189,6 +195,10 @@ pub struct Host {
     pub user: String,
     /// The port.
     pub port: u16,
+    /// The hosts to go through, in order, as `ProxyJump` names them.
+    pub jumps: Vec<HostSpec>,
+    /// The program to connect through, as `ProxyCommand` says, its tokens expanded.
+    pub proxy_command: Option<OsString>,
     /// Private key files to try, in order.
     pub identity_files: Vec<PathBuf>,
     /// Whether the files were named by the user (a missing one is then worth a word).
@@ -256,6 +266,8 @@ impl Host {
             hostname: "example.com".into(),
             user: "user".into(),
             port: 22,
+            jumps: Vec::new(),
+            proxy_command: None,
             identity_files: Vec::new(),
             identity_files_named: false,
             identities_only: false,

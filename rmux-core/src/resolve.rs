@@ -35,6 +35,9 @@ const ACTED_ON: &[&str] = &[
     "passwordauthentication",
     "port",
     "preferredauthentications",
+    "proxycommand",
+    "proxyjump",
+    "proxyusefdpass",
     "pubkeyauthentication",
     "serveralivecountmax",
     "serveraliveinterval",
@@ -112,6 +115,8 @@ fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         hostname,
         user: text("user").to_owned(),
         port: resolved.port(),
+        jumps: jumps(resolved)?,
+        proxy_command: proxy_command(resolved)?,
         identity_files,
         identity_files_named: resolved.is_set("identityfile"),
         identities_only: yes("identitiesonly"),
@@ -151,6 +156,33 @@ fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
             .collect(),
         ignored: ignored(resolved),
     })
+}
+
+fn jumps(resolved: &Resolved) -> Result<Vec<HostSpec>> {
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec());
+        text.map_err(|_| invalid("ProxyJump", "a name in it is not UTF-8"))
+    };
+    resolved
+        .jumps()
+        .iter()
+        .map(|jump| {
+            let user = jump.user.as_deref().map(text).transpose()?;
+            Ok(HostSpec::from_parts(text(&jump.host)?, user, jump.port))
+        })
+        .collect()
+}
+
+fn proxy_command(resolved: &Resolved) -> Result<Option<OsString>> {
+    let Some(line) = resolved.proxy_command() else {
+        return Ok(None);
+    };
+    if resolved.first("proxyusefdpass") == Some("yes") {
+        let what = "ProxyUseFdpass is not supported: let the ProxyCommand pass the bytes on";
+        return Err(Error::new(ErrorKind::Unsupported, "connect", what));
+    }
+    let line = line.map_err(|error| invalid("ProxyCommand", &error.to_string()))?;
+    Ok((!line.eq_ignore_ascii_case(b"none")).then(|| OsString::from_vec(line)))
 }
 
 fn invalid(key: &str, why: &str) -> Error {

@@ -81,8 +81,14 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Starts the two tasks of a channel the server has confirmed.
-    pub(super) fn start(channel: russh::Channel<Msg>, inbox: Inbox, lost: Lost) -> (Self, End) {
+    /// Starts the two tasks of a channel the server has confirmed. `started`: whether it takes data
+    /// already, as one that is no session does.
+    pub(super) fn start(
+        channel: russh::Channel<Msg>,
+        inbox: Inbox,
+        lost: Lost,
+        started: bool,
+    ) -> (Self, End) {
         let (alive, end) = oneshot::channel();
         let (read, write) = channel.split();
         let (control, controls) = mpsc::unbounded_channel();
@@ -104,7 +110,7 @@ impl Channel {
             write: Arc::new(write),
             replies,
             outbox: outbox.clone(),
-            started: false,
+            started,
             eof_sent: false,
         };
         tokio::spawn(sender.run(controls, stop));
@@ -143,6 +149,17 @@ impl Channel {
                 "the server closed the channel before it answered",
             ),
         }
+    }
+
+    /// Ends it at once for who reads and writes here, and lets go of the remote.
+    pub(super) fn abandon(&self) {
+        self.inbox.finish(Err(Error::new(
+            ErrorKind::Disconnected,
+            "session",
+            "the connection was cut",
+        )));
+        self.outbox.break_off();
+        let _ = self.control.send(Control::Release { kill: false });
     }
 
     /// What comes in.

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
 use super::handler::{Handler, Verdict};
+use super::transport::{Cutter, Transport};
 use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
 use crate::ask::Asker;
 use crate::config::Config;
@@ -36,24 +37,17 @@ pub(crate) fn connect_timeout(host: &Host, config: &Config) -> Duration {
         .unwrap_or(CONNECT_TIMEOUT)
 }
 
-/// Cuts the connection from outside of the engine, whose task would otherwise stay for ever with a
-/// silent server. Dropping it cuts.
+/// The connection from outside of the engine. Dropping it cuts the connection, and ends a question
+/// about the host key that is open.
 #[derive(Debug)]
 pub(super) struct Severer {
-    socket: std::net::TcpStream,
+    cutter: Cutter,
     _given_up: oneshot::Sender<std::convert::Infallible>,
 }
 
 impl Severer {
     pub(super) fn cut(&self) {
-        // It fails where the connection is gone already.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-impl Drop for Severer {
-    fn drop(&mut self) {
-        self.cut();
+        self.cutter.cut();
     }
 }
 
@@ -63,28 +57,38 @@ pub(super) async fn handshake(
     config: &Config,
     asker: &Asker,
     report: &Report,
+    via: Option<Transport>,
 ) -> Result<(Handle<Handler>, Lost, Severer)> {
     let deadline = asker.deadline();
-    let (socket, address) = deadline
-        .run(connect(host))
-        .await
-        .map_err(|Expired(allowed)| {
-            Error::new(
-                ErrorKind::TimedOut,
-                "connect",
-                format!("{} did not answer within {allowed:?}", place(host)),
-            )
-            .with_host(&host.name)
-        })??;
-    report(Progress::Connected(address));
+    let transport = match (via, &host.proxy_command) {
+        (Some(via), _) => via,
+        (None, Some(line)) => Transport::program(host, line)?,
+        (None, None) => deadline
+            .run(connect(host))
+            .await
+            .map_err(|Expired(allowed)| {
+                Error::new(
+                    ErrorKind::TimedOut,
+                    "connect",
+                    format!("{} did not answer within {allowed:?}", place(host)),
+                )
+                .with_host(&host.name)
+            })??,
+    };
+    let Transport {
+        stream,
+        cutter,
+        place,
+        address,
+    } = transport;
+    if let Some(address) = address {
+        report(Progress::Connected(address));
+    }
 
     let judge = Judge::load(host, config.host_key_policy).await?;
     let (severed, given_up) = oneshot::channel();
-    let (socket, twin) = twin(socket).map_err(|error| {
-        Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
-    })?;
     let severer = Severer {
-        socket: twin,
+        cutter,
         _given_up: severed,
     };
     let (cause, ended) = watch::channel(None);
@@ -103,19 +107,20 @@ pub(super) async fn handshake(
         verdict: Arc::clone(&verdict),
         cause,
         given_up,
+        accepted: None,
     };
-    let shaking = russh::client::connect_stream(engine_config, socket, handler);
+    let shaking = russh::client::connect_stream(engine_config, stream, handler);
     match deadline.run(shaking).await {
         Ok(Ok(handle)) => Ok((handle, lost, severer)),
         Ok(Err(error)) => {
             let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();
-            Err(judged.unwrap_or_else(|| not_shaken(host, address, error)))
+            Err(judged.unwrap_or_else(|| not_shaken(host, &place, error)))
         }
         Err(Expired(allowed)) => Err(Error::new(
             ErrorKind::TimedOut,
             "connect",
             format!(
-                "{address} accepted the connection but did not finish the SSH handshake within \
+                "{place} accepted the connection but did not finish the SSH handshake within \
                  {allowed:?}"
             ),
         )
@@ -150,7 +155,7 @@ fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh
 }
 
 /// Tries each address of the host in turn.
-async fn connect(host: &Host) -> Result<(TcpStream, SocketAddr)> {
+async fn connect(host: &Host) -> Result<Transport> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.hostname.as_str(), host.port))
         .await
         .map_err(|error| {
@@ -166,7 +171,11 @@ async fn connect(host: &Host) -> Result<(TcpStream, SocketAddr)> {
     let mut failure = None;
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(socket) => return Ok((socket, address)),
+            Ok(socket) => {
+                return Transport::socket(socket, address).map_err(|error| {
+                    Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
+                });
+            }
             Err(error) => failure = Some((address, error)),
         }
     }
@@ -185,26 +194,18 @@ async fn connect(host: &Host) -> Result<(TcpStream, SocketAddr)> {
     Err(error.with_host(&host.name))
 }
 
-/// Sets the socket up and makes a second handle of it.
-fn twin(socket: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
-    socket.set_nodelay(true)?;
-    let socket = socket.into_std()?;
-    let twin = socket.try_clone()?;
-    Ok((TcpStream::from_std(socket)?, twin))
-}
-
 fn place(host: &Host) -> String {
     format!("{} port {}", host.hostname, host.port)
 }
 
-fn not_shaken(host: &Host, address: SocketAddr, error: russh::Error) -> Error {
+fn not_shaken(host: &Host, place: &str, error: russh::Error) -> Error {
     let what = match &error {
         russh::Error::NoCommonAlgo { kind, theirs, .. } => {
             return Error::new(
                 ErrorKind::Unsupported,
                 "connect",
                 format!(
-                    "no {kind:?} algorithm in common with {address}, which offers {}",
+                    "no {kind:?} algorithm in common with {place}, which offers {}",
                     theirs.join(",")
                 ),
             )
@@ -221,10 +222,7 @@ fn not_shaken(host: &Host, address: SocketAddr, error: russh::Error) -> Error {
             return Error::new(
                 ErrorKind::ConnectFailed,
                 "connect",
-                format!(
-                    "the SSH handshake with {address} failed: {}",
-                    error.message()
-                ),
+                format!("the SSH handshake with {place} failed: {}", error.message()),
             )
             .with_host(&host.name)
             .with_source(error);
@@ -233,7 +231,7 @@ fn not_shaken(host: &Host, address: SocketAddr, error: russh::Error) -> Error {
     Error::new(
         ErrorKind::ConnectFailed,
         "connect",
-        format!("{address} {what}"),
+        format!("{place} {what}"),
     )
     .with_host(&host.name)
     .with_source(error)

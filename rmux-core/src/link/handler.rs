@@ -23,6 +23,8 @@ pub(super) struct Handler {
     pub(super) cause: watch::Sender<Option<Error>>,
     /// Ends when the connecting side has given up: then nobody wants the prompt's answer.
     pub(super) given_up: oneshot::Receiver<std::convert::Infallible>,
+    /// The key that was judged well: the server shows it again at each key exchange.
+    pub(super) accepted: Option<Vec<u8>>,
 }
 
 impl russh::client::Handler for Handler {
@@ -34,13 +36,28 @@ impl russh::client::Handler for Handler {
     ) -> Result<bool, Self::Error> {
         let key = offered.public_key();
         let (algorithm, blob) = (key.algorithm(), key.public_key_bytes());
+        if let Some(accepted) = &self.accepted {
+            if *accepted == blob {
+                return Ok(true);
+            }
+            let error = Error::new(
+                ErrorKind::HostKeyChanged,
+                "verify host key",
+                "the server showed another host key in the midst of the connection",
+            );
+            self.cause.send_replace(Some(error.with_host(&self.host)));
+            return Ok(false);
+        }
         let judging = self.judge.judge(algorithm.as_str(), &blob, &self.asker);
         let judged = tokio::select! {
             judged = judging => judged,
             _ = &mut self.given_up => return Ok(false),
         };
         match judged {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.accepted = Some(blob);
+                Ok(true)
+            }
             Err(error) => {
                 *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) = Some(error);
                 Ok(false)
@@ -69,7 +86,12 @@ impl russh::client::Handler for Handler {
             .with_host(&self.host),
             DisconnectReason::Error(error) => engine_error("session", &self.host, error),
         };
-        self.cause.send_replace(Some(cause));
+        // A reason that is known already is the better one.
+        self.cause.send_if_modified(|known| {
+            let news = known.is_none();
+            known.get_or_insert(cause);
+            news
+        });
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod inbox;
 mod keys;
 mod marker;
 mod outbox;
+mod transport;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,7 @@ pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub(crate) use outbox::Broken;
+pub(crate) use transport::Transport;
 
 use crate::ask::Asker;
 use crate::config::{Config, WhenFull};
@@ -108,7 +110,7 @@ pub(crate) enum OpenError {
 }
 
 impl Link {
-    /// Connects, checks the host key and authenticates.
+    /// Connects, or takes the way that is there, checks the host key and authenticates.
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket; no task stays.
@@ -117,8 +119,10 @@ impl Link {
         config: &Config,
         asker: &Asker,
         report: Report,
+        via: Option<Transport>,
     ) -> Result<Self> {
-        let (mut handle, lost, severer) = dial::handshake(host, config, asker, &report).await?;
+        let (mut handle, lost, severer) =
+            dial::handshake(host, config, asker, &report, via).await?;
         let method = authenticate::authenticate(&mut handle, host, config, asker, &lost).await?;
         report(Progress::Authenticated(method));
         Ok(Self {
@@ -145,7 +149,35 @@ impl Link {
         let inbox = Inbox::new(self.limits);
         async move {
             match handle.channel_open_session().await {
-                Ok(channel) => Ok(Channel::start(channel, inbox, lost)),
+                Ok(channel) => Ok(Channel::start(channel, inbox, lost, false)),
+                Err(russh::Error::ChannelOpenFailure(reason)) => {
+                    Err(OpenError::Refused(refusal(&reason)))
+                }
+                Err(_) => Err(OpenError::Lost),
+            }
+        }
+    }
+
+    /// Asks the server to connect to `host` and `port` (RFC 4254, section 7.2).
+    ///
+    /// # Cancel safety
+    /// Not cancel safe, as [`Link::open`].
+    pub(crate) fn dial(
+        &self,
+        host: String,
+        port: u16,
+    ) -> impl Future<Output = Result<Transport, OpenError>> + Send + 'static {
+        let handle = Arc::clone(&self.handle);
+        let lost = self.lost.clone();
+        let inbox = Inbox::new(self.limits);
+        async move {
+            let opening =
+                handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);
+            match opening.await {
+                Ok(channel) => {
+                    let (channel, _) = Channel::start(channel, inbox, lost, true);
+                    Ok(Transport::channel(channel, format!("{host} port {port}")))
+                }
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     Err(OpenError::Refused(refusal(&reason)))
                 }
@@ -184,7 +216,9 @@ fn refusal(reason: &russh::ChannelOpenFailure) -> String {
     use russh::ChannelOpenFailure as Reason;
     match reason {
         Reason::AdministrativelyProhibited => "the server does not allow another channel",
-        Reason::ConnectFailed => "the server has no room for another channel",
+        // The code is that of a connection that failed; OpenSSH also means by it that it has no
+        // room for another session.
+        Reason::ConnectFailed => "the server could not connect, or has no room for another channel",
         Reason::ResourceShortage => "the server is short of resources",
         _ => "the server refused to open a channel",
     }

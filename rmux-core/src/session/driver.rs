@@ -15,7 +15,7 @@ use super::exit::Signal;
 use super::group;
 use super::running::Ready;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Inbox, Link, OpenError};
+use crate::link::{Channel, End, Inbox, Link, OpenError, Transport};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
@@ -28,6 +28,8 @@ pub(super) enum Message {
     Channel(Wanted),
     /// A channel that was handed out and not used.
     Return(Channel),
+    /// A connection from the host to this name and port.
+    Dial(String, u16, oneshot::Sender<Result<Transport>>),
     /// A command begins that must not outlive the session.
     Guard(Inbox),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
@@ -66,6 +68,7 @@ pub(super) struct Driver {
     opening: FuturesUnordered<Opening>,
     ends: FuturesUnordered<End>,
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
+    dialling: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Commands to kill when the session is closed.
     guarded: Vec<Inbox>,
     /// How many channels have ended.
@@ -86,6 +89,7 @@ impl Driver {
             opening: FuturesUnordered::new(),
             ends: FuturesUnordered::new(),
             signals: FuturesUnordered::new(),
+            dialling: FuturesUnordered::new(),
             guarded: Vec::new(),
             epoch: 0,
             full: false,
@@ -116,6 +120,7 @@ impl Driver {
                         self.hand_out();
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
+                    Some(Message::Dial(name, port, wanted)) => self.dial(name, port, wanted),
                     Some(Message::Guard(inbox)) => self.guarded.push(inbox),
                     Some(Message::Signal(inbox, signal)) => self.find_group(inbox, signal),
                     Some(Message::Close(done)) => {
@@ -139,6 +144,7 @@ impl Driver {
                     self.guarded.retain(|inbox| !inbox.has_exited());
                     self.hand_out();
                 }
+                Some(()) = self.dialling.next() => {}
                 Some(step) = self.signals.next() => match step {
                     Step::Group(pid, signal) => self.signal(pid, signal),
                     Step::Done => {}
@@ -243,6 +249,23 @@ impl Driver {
         for waiting in self.waiting.drain(..) {
             let _ = waiting.send(Err(reason.clone()));
         }
+    }
+
+    fn dial(&mut self, name: String, port: u16, wanted: oneshot::Sender<Result<Transport>>) {
+        let (dialling, lost) = (self.link.dial(name.clone(), port), self.link.lost());
+        let host = self.host.clone();
+        self.dialling.push(Box::pin(async move {
+            let dialled = dialling.await.map_err(|error| match error {
+                OpenError::Lost => lost.reason(),
+                OpenError::Refused(why) => Error::new(
+                    ErrorKind::ConnectFailed,
+                    "connect",
+                    format!("{host} cannot connect to {name} port {port}: {why}"),
+                ),
+            });
+            // Nobody waits any more: the way is cut again.
+            let _ = wanted.send(dialled);
+        }));
     }
 
     fn find_group(&mut self, inbox: Inbox, signal: Signal) {

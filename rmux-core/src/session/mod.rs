@@ -25,15 +25,18 @@ pub use terminal::Pty;
 
 use crate::ask::Asker;
 use crate::config::Config;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Expired};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
-use crate::link::{Link, Progress, connect_timeout, engine_algorithms};
+use crate::link::{Link, Progress, Transport, connect_timeout, engine_algorithms};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use driver::{Driver, Ended, Message};
 use running::Ready;
+
+/// How many hosts the way to one may lead through.
+const MAX_HOPS: usize = 16;
 
 /// One host, connected to and authenticated once, ready for any number of commands at a time.
 ///
@@ -63,6 +66,8 @@ struct Inner {
     driver: mpsc::UnboundedSender<Message>,
     ended: watch::Receiver<Option<Ended>>,
     env: EnvVerdicts,
+    /// The session that this one's connection goes through.
+    via: Option<Session>,
 }
 
 /// All settings that hold for a destination, as `ssh -G` prints them; connects nowhere.
@@ -131,7 +136,38 @@ impl Session {
     /// # Cancel safety
     /// As [`connect`](Self::connect).
     pub async fn connect_to(spec: &HostSpec, config: Config) -> Result<Self> {
+        Self::connect_within(spec, config, MAX_HOPS).await
+    }
+
+    /// Connects through as many hosts as the settings say, but not more than `hops`.
+    async fn connect_within(spec: &HostSpec, config: Config, hops: usize) -> Result<Self> {
         let host = resolved_host(spec, &config, engine_algorithms()).await?;
+        let mut via: Option<Self> = None;
+        for (index, hop) in host.jumps.iter().enumerate() {
+            let Some(left) = hops.checked_sub(index + 1) else {
+                return Err(Error::new(
+                    ErrorKind::ConfigInvalid,
+                    "connect",
+                    format!("the way leads through more than {MAX_HOPS} hosts; is it a circle?"),
+                )
+                .with_host(&host.name));
+            };
+            let session = match via {
+                // The first host may itself be behind others; a boxed future, since it is the same
+                // function again.
+                None => Box::pin(Self::connect_within(hop, config.for_hop(), left)).await,
+                Some(via) => {
+                    let next = resolved_host(hop, &config.for_hop(), engine_algorithms()).await?;
+                    Self::open(next, config.for_hop(), Some(via)).await
+                }
+            };
+            via = Some(session?);
+        }
+        Self::open(host, config, via).await
+    }
+
+    /// Connects to a resolved host, through a session where there is one.
+    async fn open(host: Host, config: Config, via: Option<Self>) -> Result<Self> {
         let observer = config.on_event.clone();
         let tell = {
             let observer = observer.clone();
@@ -160,7 +196,11 @@ impl Session {
         };
         let deadline = Deadline::after(connect_timeout(&host, &config));
         let asker = Asker::new(&host, config.prompter.clone(), deadline);
-        let link = Link::connect(&host, &config, &asker, Arc::new(report)).await?;
+        let way = match &via {
+            Some(via) => Some(via.dial(&host, &asker).await?),
+            None => None,
+        };
+        let link = Link::connect(&host, &config, &asker, Arc::new(report), way).await?;
         tell(SessionEvent::Ready);
 
         let (driver, messages) = mpsc::unbounded_channel();
@@ -178,6 +218,7 @@ impl Session {
             driver,
             ended,
             env: EnvVerdicts::default(),
+            via,
         })))
     }
 
@@ -213,6 +254,10 @@ impl Session {
         self.tell(Message::Close(done));
         // An error means that the driver has ended, which closes too.
         let _ = closed.await;
+        if let Some(via) = &self.0.via {
+            // Nobody else has it.
+            Box::pin(via.close()).await;
+        }
     }
 
     /// Waits for the end of the session, and tells how it came.
@@ -235,6 +280,22 @@ impl Session {
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
         self.0.driver.is_closed()
+    }
+
+    /// A way from this session's host to another one.
+    async fn dial(&self, host: &Host, asker: &Asker) -> Result<Transport> {
+        let (wanted, granted) = oneshot::channel();
+        self.tell(Message::Dial(host.hostname.clone(), host.port, wanted));
+        let dialled = match asker.deadline().run(granted).await {
+            Ok(Ok(dialled)) => dialled,
+            Ok(Err(_)) => Err(self.why_ended()),
+            Err(Expired(allowed)) => Err(Error::new(
+                ErrorKind::TimedOut,
+                "connect",
+                format!("no way through {} within {allowed:?}", self.host().name),
+            )),
+        };
+        dialled.map_err(|error| error.with_host(&host.name))
     }
 
     /// A channel to run something on.

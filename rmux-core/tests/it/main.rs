@@ -11,3 +11,4 @@ mod run;
 mod shells;
 mod traps;
 mod trust;
+mod ways;

@@ -1,0 +1,188 @@
+//! Ways to a host that is not reached directly: through other hosts, through a program.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rmux_core::{Config, ConfigFile, ErrorKind, Session};
+use rmux_testkit::sshd::Sshd;
+
+use crate::fixture::{eventually, runs, within};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// An `ssh_config` that names each server, with `more` above it.
+struct Map {
+    folder: tempfile::TempDir,
+}
+
+impl Map {
+    fn of(servers: &[(&str, &Sshd)], more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = format!("{more}\n");
+        for (name, sshd) in servers {
+            text += &format!(
+                "Host {name}\n HostName 127.0.0.1\n Port {}\n User {}\n IdentityFile {}\n \
+                 UserKnownHostsFile {}\n",
+                sshd.port(),
+                sshd.user(),
+                sshd.client_key().display(),
+                sshd.known_hosts().display(),
+            );
+        }
+        text += "Host *\n GlobalKnownHostsFile none\n IdentityAgent none\n";
+        std::fs::write(folder.path().join("config"), text).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("config")
+    }
+
+    fn config(&self) -> Config {
+        Config::new().config_file(ConfigFile::Path(self.path()))
+    }
+}
+
+async fn works(session: &Session) {
+    let input = vec![b'x'; 2 << 20];
+    let output = session
+        .command("cat")
+        .input(input.clone())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.stdout == input);
+}
+
+#[tokio::test]
+async fn through_three_hosts() {
+    let (first, second, third, last) = (Sshd::start(), Sshd::start(), Sshd::start(), Sshd::start());
+    let servers = [
+        ("first", &first),
+        ("second", &second),
+        ("third", &third),
+        ("last", &last),
+    ];
+    let map = Map::of(&servers, "Host last\n ProxyJump first,second,third\n");
+    let session = within(LIMIT, "the way", Session::connect("last", map.config()))
+        .await
+        .unwrap();
+    works(&session).await;
+    let counts = [&first, &second, &third, &last].map(Sshd::connections);
+    assert_eq!(counts, [1, 1, 1, 1]);
+    session.close().await;
+    for (name, sshd) in servers {
+        let what = format!("{name} is let go of");
+        eventually(LIMIT, &what, || sshd.connections() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn each_host_of_the_way_has_its_own_settings_and_its_own_way() {
+    let (outer, inner, last) = (Sshd::start(), Sshd::start(), Sshd::start());
+    let more = "Host last\n ProxyJump inner\nHost inner\n ProxyJump outer\n";
+    let map = Map::of(
+        &[("outer", &outer), ("inner", &inner), ("last", &last)],
+        more,
+    );
+    let session = within(LIMIT, "the way", Session::connect("last", map.config()))
+        .await
+        .unwrap();
+    works(&session).await;
+    assert_eq!(outer.connections(), 1);
+    session.close().await;
+    // The destination's options are not the hop's.
+    let config = map
+        .config()
+        .option("ProxyJump", "inner")
+        .option("HostKeyAlias", "nobody");
+    let error = within(LIMIT, "the way", Session::connect("last", config))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HostKeyUnknown, "{error}");
+    assert_eq!(error.host(), Some("last"));
+}
+
+#[tokio::test]
+async fn ways_that_do_not_lead_there() {
+    let (hop, last) = (Sshd::start(), Sshd::start());
+    let servers = [("hop", &hop), ("last", &last)];
+    let circle = Map::of(
+        &servers,
+        "Host hop\n ProxyJump last\nHost last\n ProxyJump hop\n",
+    );
+    let error = within(LIMIT, "a circle", Session::connect("last", circle.config())).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::ConfigInvalid);
+
+    let map = Map::of(&servers, "Host last\n ProxyJump hop\n");
+    let nowhere = map.config().option("Port", "1");
+    let error = within(LIMIT, "a refusal", Session::connect("last", nowhere))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectFailed, "{error}");
+    assert!(
+        error.to_string().contains("last") && error.to_string().contains("hop"),
+        "{error}"
+    );
+
+    let session = within(LIMIT, "the way", Session::connect("last", map.config()))
+        .await
+        .unwrap();
+    let command = session.command("sleep");
+    let waiting = tokio::spawn(async move { command.clone().arg("60").output().await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    hop.kill_connections();
+    let error = within(LIMIT, "the news", waiting)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+}
+
+#[tokio::test]
+async fn through_a_program() {
+    let (hop, last) = (Sshd::start(), Sshd::start());
+    let map = Map::of(&[("hop", &hop), ("last", &last)], "");
+    let command = format!("ssh -F {} -W %h:%p hop", map.path().display());
+    let config = map.config().option("ProxyCommand", command);
+    let session = within(LIMIT, "the way", Session::connect("last", config))
+        .await
+        .unwrap();
+    works(&session).await;
+    session.close().await;
+    drop(session);
+    eventually(LIMIT, "the program has ended", || hop.connections() == 0).await;
+    let direct = map
+        .config()
+        .option("ProxyCommand", "none")
+        .option("ProxyJump", "hop");
+    within(LIMIT, "no program", Session::connect("last", direct))
+        .await
+        .unwrap()
+        .close()
+        .await;
+}
+
+#[tokio::test]
+async fn programs_that_fail_or_hang_are_said_and_ended() {
+    let last = Sshd::start();
+    let map = Map::of(&[("last", &last)], "");
+    let with = |command: &str| map.config().option("ProxyCommand", command);
+    for failing in [
+        "exit 3",
+        "no-such-program-anywhere 2>/dev/null",
+        "echo hello",
+    ] {
+        let connecting = Session::connect("last", with(failing));
+        let error = within(LIMIT, "the failure", connecting).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectFailed, "{failing}: {error}");
+        assert!(error.to_string().contains("ProxyCommand"), "{error}");
+    }
+    let hanging = with("sleep 6201").connect_timeout(Duration::from_millis(600));
+    let error = within(LIMIT, "the deadline", Session::connect("last", hanging)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    eventually(LIMIT, "the program is ended", || !runs("6201")).await;
+    let passing = with("true").option("ProxyUseFdpass", "yes");
+    let error = Session::connect("last", passing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
