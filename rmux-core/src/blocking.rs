@@ -2,6 +2,9 @@
 //!
 //! One runtime, started at the first use, serves the whole process. A process that forks after
 //! that has no runtime any more: every call there fails at once and says so.
+//!
+//! # Panics
+//! Every call that waits panics inside of an async runtime, whose thread must not be blocked.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};

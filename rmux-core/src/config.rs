@@ -61,8 +61,9 @@ pub enum WhenFull {
     #[default]
     Spill,
     /// Take nothing more from the connection until the reader has caught up, so that the remote
-    /// command waits. **Every channel of the session waits with it**: for programs that use a
-    /// session for a single command, as `ssh` does.
+    /// command waits. **Every channel of the session waits with it**, and a server that dies
+    /// meanwhile is noticed only when the reader goes on: for programs that use a session for a
+    /// single command, as `ssh` does.
     Wait,
 }
 

@@ -4,11 +4,19 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Time allowed for talking to a server. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Deadline(Arc<Mutex<State>>);
+pub(crate) struct Deadline(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when the last pause ends.
+    resumed: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -30,16 +38,20 @@ pub(crate) struct Pause(Deadline);
 impl Deadline {
     /// Begins to count now.
     pub(crate) fn after(allowed: Duration) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            allowed,
-            left: allowed,
-            counted: Instant::now(),
-            pauses: 0,
-        })))
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                allowed,
+                left: allowed,
+                counted: Instant::now(),
+                pauses: 0,
+            }),
+            resumed: Notify::new(),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0
+            .state
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -56,6 +68,9 @@ impl Deadline {
     pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, Expired> {
         let mut work = std::pin::pin!(work);
         loop {
+            // Listen before looking: a pause that ends in between must not be missed.
+            let mut resumed = std::pin::pin!(self.0.resumed.notified());
+            resumed.as_mut().enable();
             let (left, paused, allowed) = {
                 let mut state = self.state();
                 state.count();
@@ -64,12 +79,11 @@ impl Deadline {
             if left.is_zero() && !paused {
                 return Err(Expired(allowed));
             }
-            // While paused, look again after the whole allowance: nothing can expire before.
-            let nap = if paused { allowed } else { left };
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                () = tokio::time::sleep(nap) => {}
+                () = resumed => {}
+                () = tokio::time::sleep(left), if !paused => {}
             }
         }
     }
@@ -90,6 +104,11 @@ impl Drop for Pause {
         let mut state = self.0.state();
         state.count();
         state.pauses -= 1;
+        let resumed = state.pauses == 0;
+        drop(state);
+        if resumed {
+            self.0.0.resumed.notify_waiters();
+        }
     }
 }
 
@@ -112,5 +131,36 @@ mod tests {
             .run(tokio::time::sleep(Duration::from_secs(2)))
             .await;
         assert!(rest.is_err(), "one second was left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_expires_when_the_rest_is_used_up_after_a_pause() {
+        let begun = Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(15));
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(14)).await;
+            let pause = deadline.pause();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            drop(pause);
+            std::future::pending::<()>().await;
+        };
+        assert!(deadline.run(work).await.is_err());
+        assert_eq!(begun.elapsed().as_secs(), 17);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_another_task_ends_is_noticed_and_pauses_nest() {
+        let begun = Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let (first, second) = (deadline.pause(), deadline.pause());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            drop(first);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            drop(second);
+        });
+        let expired = deadline.run(std::future::pending::<()>()).await;
+        assert_eq!(expired.unwrap_err().0, Duration::from_secs(5));
+        assert_eq!(begun.elapsed().as_secs(), 25);
     }
 }

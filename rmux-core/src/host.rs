@@ -217,7 +217,7 @@ pub struct Host {
     pub host_key_alias: Option<String>,
     /// Whether names are hashed when added to `known_hosts`.
     pub hash_known_hosts: bool,
-    /// `ConnectTimeout`, where set.
+    /// `ConnectTimeout`, where set and not 0, by which `ssh` means no limit of its own.
     pub connect_timeout: Option<Duration>,
     /// `ServerAliveInterval` where set; zero means off.
     pub alive_interval: Option<Duration>,
@@ -243,18 +243,6 @@ pub struct Host {
     pub notes: Vec<String>,
     /// Settings that were read and are not acted on yet.
     pub ignored: Vec<IgnoredSetting>,
-}
-
-impl Host {
-    /// The name by which `known_hosts` is asked: the alias, or the host name, with the port unless
-    /// it is 22.
-    pub fn known_as(&self) -> String {
-        match &self.host_key_alias {
-            Some(alias) => alias.to_lowercase(),
-            None if self.port == 22 => self.hostname.to_lowercase(),
-            None => format!("[{}]:{}", self.hostname.to_lowercase(), self.port),
-        }
-    }
 }
 
 #[cfg(test)]

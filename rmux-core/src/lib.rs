@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod host;
 mod link;
+mod printable;
 mod prompt;
 mod quote;
 mod resolve;

@@ -49,6 +49,9 @@ pub struct PasswordPrompt {
 }
 
 /// One round of keyboard-interactive authentication (RFC 4256, section 3.2).
+///
+/// `name`, `instructions` and the questions' texts come from the server as they are: take control
+/// characters out before showing them on a terminal.
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct KeyboardInteractivePrompt {
@@ -64,7 +67,8 @@ pub struct KeyboardInteractivePrompt {
     pub questions: Vec<Question>,
 }
 
-/// One question of a round.
+/// One question of a round. Its text comes from the server as it is: take control characters out
+/// before showing it on a terminal.
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -97,7 +101,8 @@ pub trait Prompter: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
-    /// One answer a question, in order; `None` gives up on keyboard-interactive.
+    /// One answer a question, in order; `None` gives up on keyboard-interactive, which counts as a
+    /// failed attempt with the server.
     fn keyboard_interactive<'a>(
         &'a self,
         prompt: &'a KeyboardInteractivePrompt,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::config::{Config, ConfigFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};
+use crate::printable::printable;
 use crate::ssh_config::{self, Algorithms, Origin, Policy, Query, Resolved, Sources};
 
 /// The keys that decide something here, or that need no action (`Host` itself, say).
@@ -53,7 +54,9 @@ pub(crate) async fn settings(
     config: &Config,
     engine: Algorithms,
 ) -> Result<Resolved> {
-    let query = query(spec, config).algorithms(engine);
+    let query = query(spec, config)
+        .map_err(|error| error.with_host(spec.name()))?
+        .algorithms(engine);
     let policy = Policy::new().match_exec(config.match_exec);
     // It reads files, and may run programs and ask name servers.
     tokio::task::spawn_blocking(move || ssh_config::resolve(&query, policy))
@@ -68,13 +71,14 @@ pub(crate) async fn host(spec: &HostSpec, config: &Config, engine: Algorithms) -
     pick(spec, &resolved).map_err(|error| error.with_host(spec.name()))
 }
 
-fn query(spec: &HostSpec, config: &Config) -> Query {
+fn query(spec: &HostSpec, config: &Config) -> Result<Query> {
     let mut query = Query::new(spec.name()).sources(match &config.config_file {
         ConfigFile::Default => Sources::Default,
         ConfigFile::None => Sources::None,
         ConfigFile::Path(path) => Sources::File(path.as_os_str().to_owned().into_vec()),
     });
     if let Some(user) = spec.user().or(config.user.as_deref()) {
+        one_line("User", user)?;
         query = query.user(user);
     }
     if let Some(port) = spec.port().or(config.port) {
@@ -84,9 +88,20 @@ fn query(spec: &HostSpec, config: &Config) -> Query {
         query = query.flag_with('i', path.as_os_str().to_owned().into_vec());
     }
     for (key, value) in &config.options {
+        one_line("an option's name", key)?;
+        one_line(key, value)?;
         query = query.option(key, value);
     }
-    query
+    Ok(query)
+}
+
+/// A file cannot hold such a value, so nothing that reads settings expects one: what is written to
+/// `known_hosts` or a terminal later must not gain a line by it.
+fn one_line(key: &str, value: &str) -> Result<()> {
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(invalid(&printable(key), "it holds a control character"));
+    }
+    Ok(())
 }
 
 fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
@@ -133,7 +148,8 @@ fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         }),
         host_key_alias: resolved.first("hostkeyalias").map(str::to_owned),
         hash_known_hosts: yes("hashknownhosts"),
-        connect_timeout: seconds(text("connecttimeout")),
+        // 0 is no limit of the user's own: ssh then waits as long as the system does.
+        connect_timeout: seconds(text("connecttimeout")).filter(|limit| !limit.is_zero()),
         alive_interval: seconds(text("serveraliveinterval"))
             // BatchMode sets it too, which counts as said by the user.
             .filter(|interval| resolved.is_set("serveraliveinterval") || !interval.is_zero()),
@@ -253,4 +269,43 @@ fn ignored(resolved: &Resolved) -> Vec<IgnoredSetting> {
         });
     }
     ignored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn resolved(config: Config) -> Result<Host> {
+        let spec = HostSpec::parse("example")?;
+        let config = config.config_file(ConfigFile::None);
+        host(&spec, &config, Algorithms::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_value_of_several_lines_is_refused() {
+        for config in [
+            Config::new().option("HostKeyAlias", "a\n* ssh-ed25519 AAAA"),
+            Config::new().option("HostName", "a\u{1b}[2J"),
+            Config::new().option("Host\nName", "a"),
+            Config::new().user("me\nyou"),
+        ] {
+            let error = resolved(config).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");
+            assert_eq!(error.host(), Some("example"));
+            assert!(!error.to_string().contains(char::is_control), "{error:?}");
+        }
+        let tabs = Config::new().option("ProxyCommand", "nc\t%h\t%p");
+        assert!(resolved(tabs).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_connect_timeout_of_zero_sets_no_limit() {
+        let limit = async |text: &str| {
+            let config = Config::new().option("ConnectTimeout", text);
+            resolved(config).await.unwrap().connect_timeout
+        };
+        assert_eq!(limit("0").await, None);
+        assert_eq!(limit("none").await, None);
+        assert_eq!(limit("7").await, Some(Duration::from_secs(7)));
+    }
 }

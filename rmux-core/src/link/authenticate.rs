@@ -3,10 +3,12 @@
 //! The server's answers carry no tag, so an attempt that was begun is always seen through; what
 //! ends early ends the connection.
 
+use std::path::{Path, PathBuf};
+
 use russh::MethodKind;
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use super::Lost;
 use super::agent::Agent;
@@ -19,6 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::prompt::Question;
 use crate::secret::Secret;
+
+const PASSWORD_REFUSED: &str = "the password was not accepted";
 
 /// How the server answered one attempt.
 enum Answer {
@@ -40,6 +44,7 @@ struct Attempt<'a> {
     handle: &'a mut Handle<Handler>,
     host: &'a Host,
     asker: &'a Asker,
+    /// The one that the program set; taken by the first question or attempt it is given to.
     password: Option<Secret>,
     lost: &'a Lost,
     agent: Option<Agent>,
@@ -156,19 +161,20 @@ impl Attempt<'_> {
     /// Agent keys that the identity files name, other agent keys unless they are ruled out, then
     /// the files the agent does not hold.
     async fn find_keys(&mut self) -> Result<()> {
+        let paths = self.host.identity_files.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            let open = |path: PathBuf| (KeyFile::open(&path), path);
+            paths.into_iter().map(open).collect::<Vec<_>>()
+        });
         let mut files = Vec::new();
-        for path in &self.host.identity_files {
-            match KeyFile::open(path) {
+        for (opened, path) in opening.await.expect("reading files does not panic") {
+            match opened {
                 Ok(file) => files.push(file),
-                Err(why) if self.host.identity_files_named => {
-                    self.notes
-                        .push(format!("identity file {}: {why}", path.display()));
-                }
-                Err(_) => {}
+                Err(why) => self.note_file(&path, &why),
             }
         }
         if let Some(socket) = &self.host.agent_socket {
-            match Agent::connect(socket).await {
+            match Agent::connect(socket, self.asker.deadline()).await {
                 Ok(agent) => self.agent = Some(agent),
                 Err(why) => {
                     tracing::debug!(socket = %socket.display(), %why, "agent left out");
@@ -185,13 +191,17 @@ impl Attempt<'_> {
         let mut candidates = Vec::new();
         let mut not_held = Vec::new();
         for file in files {
-            let same = |identity: &AgentIdentity| {
-                file.public
-                    .as_ref()
-                    .is_some_and(|public| is_plain(identity, public))
-            };
-            match held.iter().position(same) {
-                Some(index) => candidates.push(Candidate::Agent(Box::new(held.remove(index)))),
+            if let Some(public) = &file.public {
+                // Certificates for the key before the key itself, as ssh does.
+                let certified = held.extract_if(.., |identity| is_certified(identity, public));
+                candidates.extend(certified.map(|key| Candidate::Agent(Box::new(key))));
+                if let Some(index) = held.iter().position(|key| is_plain(key, public)) {
+                    candidates.push(Candidate::Agent(Box::new(held.remove(index))));
+                    continue;
+                }
+            }
+            match &file.unusable {
+                Some(why) => self.note_file(&file.path, why),
                 None => not_held.push(Candidate::File(file)),
             }
         }
@@ -201,6 +211,14 @@ impl Attempt<'_> {
         candidates.extend(not_held);
         self.candidates = candidates.into_iter();
         Ok(())
+    }
+
+    /// Only files that the user named are worth a word.
+    fn note_file(&mut self, path: &Path, why: &str) {
+        if self.host.identity_files_named {
+            let path = path.display();
+            self.notes.push(format!("identity file {path}: {why}"));
+        }
     }
 
     async fn none(&mut self) -> Result<Answer> {
@@ -244,7 +262,7 @@ impl Attempt<'_> {
                     } => (certificate.algorithm(), comment.clone()),
                 };
                 let hash = self.hash_for(&algorithm).await;
-                let Some(agent) = &mut self.agent else {
+                let Some(agent) = self.agent.as_mut().filter(|agent| !agent.is_gone()) else {
                     return Ok(None);
                 };
                 let signed = match *identity {
@@ -262,13 +280,14 @@ impl Attempt<'_> {
                 (signed, format!("agent key {comment:?}"))
             }
             Candidate::File(file) => {
-                let Some(public) = self.public_part(&file).await? else {
+                let Some((public, unlocked)) = self.public_part(&file).await? else {
                     return Ok(None);
                 };
                 let hash = self.hash_for(&public.algorithm()).await;
                 let mut signer = FileSigner {
                     file: &file,
                     asker: self.asker,
+                    unlocked,
                 };
                 let signed = self
                     .handle
@@ -290,13 +309,17 @@ impl Attempt<'_> {
         }
     }
 
-    /// The public half, for which an old-style encrypted file must be unlocked first.
-    async fn public_part(&mut self, file: &KeyFile) -> Result<Option<PublicKey>> {
+    /// The public half, for which an old-style encrypted file must be unlocked first; then with the
+    /// key, so that nobody is asked for the passphrase again.
+    async fn public_part(
+        &mut self,
+        file: &KeyFile,
+    ) -> Result<Option<(PublicKey, Option<PrivateKey>)>> {
         if let Some(public) = &file.public {
-            return Ok(Some(public.clone()));
+            return Ok(Some((public.clone(), None)));
         }
         match file.unlock(self.asker).await {
-            Ok(Some(key)) => Ok(Some(key.public_key().clone())),
+            Ok(Some(key)) => Ok(Some((key.public_key().clone(), Some(key)))),
             Ok(None) => {
                 let path = file.path.display();
                 self.notes.push(format!(
@@ -352,98 +375,115 @@ impl Attempt<'_> {
             }
         }
         if last.is_some() {
-            self.notes.push("the password was not accepted".into());
+            self.notes.push(PASSWORD_REFUSED.into());
         }
         Ok(last)
     }
 
     async fn keyboard_interactive(&mut self) -> Result<Option<Answer>> {
         let mut last = None;
-        if self.password.is_none() && !self.asker.can_ask() {
-            return Ok(None);
-        }
-        // The password that the program set answers one question for a password.
-        let mut password = self.password.clone();
         for _ in 0..self.host.password_prompts {
-            let mut round = self
-                .handle
-                .authenticate_keyboard_interactive_start(&self.host.user, None)
-                .await;
-            let answer = loop {
-                match round {
-                    Ok(KeyboardInteractiveAuthResponse::Success) => break Answer::Accepted,
-                    Ok(KeyboardInteractiveAuthResponse::Failure {
-                        remaining_methods,
-                        partial_success,
-                    }) => {
-                        break Answer::GoOn {
-                            allowed: remaining_methods.to_vec(),
-                            step_done: partial_success,
-                        };
-                    }
-                    Ok(KeyboardInteractiveAuthResponse::InfoRequest {
-                        name,
-                        instructions,
-                        prompts,
-                    }) => {
-                        let questions: Vec<Question> = prompts
-                            .into_iter()
-                            .map(|prompt| Question {
-                                text: prompt.prompt,
-                                echo: prompt.echo,
-                            })
-                            .collect();
-                        let answers = match (&questions[..], &mut password) {
-                            ([], _) => Some(Vec::new()),
-                            ([only], known) if !only.echo && known.is_some() => {
-                                known.take().map(|password| vec![password])
-                            }
-                            _ => {
-                                self.asker
-                                    .keyboard_interactive(name, instructions, questions.clone())
-                                    .await?
-                            }
-                        };
-                        let Some(answers) = answers else {
-                            return Ok(last);
-                        };
-                        if answers.len() != questions.len() {
-                            return Err(Error::new(
-                                ErrorKind::InvalidInput,
-                                "authenticate",
-                                format!(
-                                    "the prompter gave {} answers to {} questions",
-                                    answers.len(),
-                                    questions.len()
-                                ),
-                            ));
-                        }
-                        let answers = answers.iter().map(|a| a.expose().to_owned()).collect();
-                        round = self
-                            .handle
-                            .authenticate_keyboard_interactive_respond(answers)
-                            .await;
-                    }
-                    Err(_) => return Err(self.closed().await),
-                }
-            };
+            if self.password.is_none() && !self.asker.can_ask() {
+                break;
+            }
+            let (answer, declined) = self.conversation().await?;
             match answer {
                 answer @ Answer::GoOn {
                     step_done: false, ..
                 } => last = Some(answer),
                 decided => return Ok(Some(decided)),
             }
-            if password.is_none() && !self.asker.can_ask() {
+            if declined {
                 break;
             }
         }
         Ok(last)
     }
 
+    /// One attempt by keyboard-interactive, and whether a question in it was declined.
+    async fn conversation(&mut self) -> Result<(Answer, bool)> {
+        let (mut declined, mut password_used) = (false, false);
+        let mut round = self
+            .handle
+            .authenticate_keyboard_interactive_start(&self.host.user, None)
+            .await;
+        loop {
+            match round {
+                Ok(KeyboardInteractiveAuthResponse::Success) => {
+                    return Ok((Answer::Accepted, declined));
+                }
+                Ok(KeyboardInteractiveAuthResponse::Failure {
+                    remaining_methods,
+                    partial_success,
+                }) => {
+                    if password_used && !partial_success {
+                        self.notes.push(PASSWORD_REFUSED.into());
+                    }
+                    let failure = AuthResult::Failure {
+                        remaining_methods,
+                        partial_success,
+                    };
+                    return Ok((self.answer(Ok(failure)).await?, declined));
+                }
+                Ok(KeyboardInteractiveAuthResponse::InfoRequest {
+                    name,
+                    instructions,
+                    prompts,
+                }) => {
+                    let questions: Vec<Question> = prompts
+                        .into_iter()
+                        .map(|prompt| Question {
+                            text: prompt.prompt,
+                            echo: prompt.echo,
+                        })
+                        .collect();
+                    let count = questions.len();
+                    let answers = if declined || questions.is_empty() {
+                        None
+                    } else if is_for_password(&questions) && self.password.is_some() {
+                        password_used = true;
+                        self.password.take().map(|password| vec![password])
+                    } else {
+                        let asking = self
+                            .asker
+                            .keyboard_interactive(name, instructions, questions);
+                        let answers = asking.await?;
+                        declined = answers.is_none();
+                        answers
+                    };
+                    let answers: Vec<String> = match answers {
+                        Some(answers) if answers.len() != count => {
+                            return Err(Error::new(
+                                ErrorKind::InvalidInput,
+                                "authenticate",
+                                format!(
+                                    "the prompter gave {} answers to {count} questions",
+                                    answers.len()
+                                ),
+                            ));
+                        }
+                        Some(answers) => answers.iter().map(|a| a.expose().to_owned()).collect(),
+                        // The engine takes nothing but answers now, so declining too is to
+                        // answer, with nothing, until the server gives up; ssh does the same.
+                        None => vec![String::new(); count],
+                    };
+                    round = self
+                        .handle
+                        .authenticate_keyboard_interactive_respond(answers)
+                        .await;
+                }
+                Err(_) => return Err(self.closed().await),
+            }
+        }
+    }
+
     async fn answer(&mut self, result: Result<AuthResult, ()>) -> Result<Answer> {
         match result {
             Ok(AuthResult::Success) => Ok(Answer::Accepted),
-            Ok(AuthResult::Failure { .. }) if self.handle.is_closed() => Err(self.closed().await),
+            // Without a method left the engine ends the connection, and an end looks like this too.
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if remaining_methods.is_empty() => Err(self.closed().await),
             Ok(AuthResult::Failure {
                 remaining_methods,
                 partial_success,
@@ -458,17 +498,37 @@ impl Attempt<'_> {
     /// The connection ended while authenticating. A server that says so has had enough of us.
     fn closed(&self) -> impl Future<Output = Error> + Send + use<> {
         let (mut lost, notes) = (self.lost.clone(), self.notes.clone());
+        let user = self.host.user.clone();
         async move {
             let reason = lost.wait().await;
-            if std::error::Error::source(&reason).is_some() {
-                return reason;
-            }
-            let mut message = reason.message().to_owned();
+            let source = std::error::Error::source(&reason);
+            let mut message = match source.map(|source| source.downcast_ref::<russh::Error>()) {
+                None => reason.message().to_owned(),
+                Some(Some(russh::Error::NoAuthMethod)) => {
+                    format!("{user} was not let in; the server takes no other method")
+                }
+                Some(_) => return reason,
+            };
             for note in notes {
                 message += "; ";
                 message += &note;
             }
             Error::new(ErrorKind::AuthFailed, "authenticate", message)
+        }
+    }
+}
+
+/// Whether the server asks for the account's password and nothing else: it must not be given to a
+/// question for something else, which may come from elsewhere than the host.
+fn is_for_password(questions: &[Question]) -> bool {
+    matches!(questions, [only] if !only.echo && only.text.to_lowercase().contains("password"))
+}
+
+fn is_certified(identity: &AgentIdentity, public: &PublicKey) -> bool {
+    match identity {
+        AgentIdentity::PublicKey { .. } => false,
+        AgentIdentity::Certificate { certificate, .. } => {
+            certificate.public_key() == public.key_data()
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ pub(crate) struct Channel {
     control: mpsc::UnboundedSender<Control>,
     inbox: Inbox,
     outbox: Outbox,
-    kill_on_drop: bool,
+    kill_on_drop: Arc<AtomicBool>,
 }
 
 impl Channel {
@@ -95,11 +96,13 @@ impl Channel {
         let (stop, stopped) = oneshot::channel();
         let replies = Replies::default();
         let outbox = Outbox::default();
+        let kill_on_drop = Arc::new(AtomicBool::new(false));
         let drain = Drain {
             inbox: inbox.clone(),
             outbox: outbox.clone(),
             replies: replies.clone(),
             control: control.clone(),
+            kill: Arc::clone(&kill_on_drop),
             lost,
         };
         tokio::spawn(async move {
@@ -118,7 +121,7 @@ impl Channel {
             control,
             inbox,
             outbox,
-            kill_on_drop: false,
+            kill_on_drop,
         };
         (channel, end)
     }
@@ -141,7 +144,7 @@ impl Channel {
     }
 
     async fn ended_early(&self) -> Error {
-        match std::future::poll_fn(|context| self.inbox.poll_exit(context)).await {
+        match self.inbox.exit().await {
             Err(error) => error,
             Ok(_) => Error::new(
                 ErrorKind::ChannelRefused,
@@ -173,15 +176,15 @@ impl Channel {
     }
 
     /// Whether dropping the channel kills the remote command.
-    pub(crate) fn set_kill_on_drop(&mut self, kill: bool) {
-        self.kill_on_drop = kill;
+    pub(crate) fn set_kill_on_drop(&self, kill: bool) {
+        self.kill_on_drop.store(kill, Ordering::Relaxed);
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
         let _ = self.control.send(Control::Release {
-            kill: self.kill_on_drop,
+            kill: self.kill_on_drop.load(Ordering::Relaxed),
         });
     }
 }
@@ -191,6 +194,7 @@ struct Drain {
     outbox: Outbox,
     replies: Replies,
     control: mpsc::UnboundedSender<Control>,
+    kill: Arc<AtomicBool>,
     lost: Lost,
 }
 
@@ -249,18 +253,20 @@ impl Drain {
     fn take(&self, stream: Stream, data: bytes::Bytes) {
         if let Err(error) = self.inbox.push(stream, data) {
             // The channel has failed, but it must be drained until the remote has closed it.
-            self.inbox.finish(Err(error));
-            self.inbox.discard(Stream::Stdout);
-            self.inbox.discard(Stream::Stderr);
-            let _ = self.control.send(Control::Release { kill: false });
+            self.inbox.fail(error);
+            let kill = self.kill.load(Ordering::Relaxed);
+            let _ = self.control.send(Control::Release { kill });
         }
     }
 
-    /// Waits for the reader where the session was set up to.
+    /// Waits for the reader where the session was set up to, but not past the session's end: the
+    /// engine, which waits too, could not even say good-bye.
     async fn room(&self, stopped: &mut oneshot::Receiver<()>) {
+        let mut lost = self.lost.clone();
         tokio::select! {
             biased;
-            () = std::future::poll_fn(|context| self.inbox.poll_room(context)) => {}
+            () = self.inbox.room() => {}
+            _ = lost.wait() => {}
             // The loop sees it too.
             _ = stopped => {}
         }
@@ -304,13 +310,16 @@ impl Sender {
             tokio::select! {
                 biased;
                 control = controls.recv() => match control {
-                    Some(Control::Request(request, reply)) => self.send(request, reply).await,
+                    Some(Control::Request(request, reply)) => {
+                        self.send(request, reply, &mut in_flight).await;
+                    }
                     Some(Control::Release { kill }) if grace.is_none() => {
                         if kill {
-                            self.send(Request::Signal("KILL".into()), None).await;
+                            let signal = Request::Signal("KILL".into());
+                            self.send(signal, None, &mut in_flight).await;
                         }
                         // What was accepted before still goes out, as through a pipe.
-                        self.outbox.close();
+                        let _ = self.outbox.close();
                         let patience = if kill { KILL_GRACE } else { RELEASE_GRACE };
                         grace = Some(Box::pin(tokio::time::sleep(patience)));
                     }
@@ -346,16 +355,41 @@ impl Sender {
         })
     }
 
-    /// Hands one request to the engine. Errors mean that the link is gone; the drain reports it.
-    async fn send(&mut self, request: Request, reply: Option<oneshot::Sender<bool>>) {
+    /// Hands one request to the engine, and goes on with the piece in flight meanwhile: it may hold
+    /// a place in the engine's queue, and enough pieces that nobody goes on with stop the engine.
+    async fn send(
+        &mut self,
+        request: Request,
+        reply: Option<oneshot::Sender<bool>>,
+        in_flight: &mut Option<InFlight>,
+    ) {
+        self.started |= matches!(request, Request::Exec(_) | Request::Shell);
+        let sending = Self::hand_over(&self.write, &self.replies, request, reply);
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            tokio::select! {
+                biased;
+                length = finish(in_flight) => {
+                    *in_flight = None;
+                    self.outbox.sent(length);
+                }
+                () = &mut sending => return,
+            }
+        }
+    }
+
+    /// Errors mean that the link is gone; the drain reports it.
+    async fn hand_over(
+        write: &ChannelWriteHalf<Msg>,
+        replies: &Replies,
+        request: Request,
+        reply: Option<oneshot::Sender<bool>>,
+    ) {
         let want_reply = reply.is_some();
         if let Some(reply) = reply {
-            self.replies
-                .lock()
-                .unwrap_or_else(|p| p.into_inner())
-                .push_back(reply);
+            let mut replies = replies.lock().unwrap_or_else(|p| p.into_inner());
+            replies.push_back(reply);
         }
-        let write = &self.write;
         let _ = match request {
             Request::Env { name, value } => write.set_env(want_reply, name, value).await,
             Request::Pty(pty) => {
@@ -374,14 +408,8 @@ impl Sender {
                     .request_pty(want_reply, &pty.term, columns, rows, width, height, &modes)
                     .await
             }
-            Request::Exec(command) => {
-                self.started = true;
-                write.exec(want_reply, command).await
-            }
-            Request::Shell => {
-                self.started = true;
-                write.request_shell(want_reply).await
-            }
+            Request::Exec(command) => write.exec(want_reply, command).await,
+            Request::Shell => write.request_shell(want_reply).await,
             Request::Signal(name) => write.signal(Sig::Custom(name)).await,
             Request::Resize(size) => {
                 write

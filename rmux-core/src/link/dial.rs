@@ -10,12 +10,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::handler::{Handler, Verdict};
 use super::transport::{Cutter, Transport};
+use super::watched::Watched;
 use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::deadline::Expired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
+use crate::printable::printable;
 use crate::trust::Judge;
 
 /// A window that a link of 100 ms round trip can fill with 160 MB/s.
@@ -24,10 +26,13 @@ const WINDOW: u32 = 16 << 20;
 const MAX_PACKET: u32 = 32 << 10;
 /// Messages between the engine and a channel's drain.
 const CHANNEL_QUEUE: usize = 128;
-/// A rekey that the client starts can end a busy connection in this engine, so its own limits are
-/// those up to which AES-GCM is sound, and the server, whose limits are lower, starts it.
-const REKEY_BYTES: usize = 64 << 30;
-const REKEY_TIME: Duration = Duration::from_secs(12 * 3600);
+/// A rekey that the client starts can end a busy connection in this engine, so the server is left
+/// to start it: OpenSSH does so after 64 GiB of AES and 1 GiB of ChaCha20. Our own limit is a last
+/// resort, well below 2^32 packets; there is none in time.
+const REKEY_BYTES: usize = 96 << 30;
+const REKEY_TIME: Duration = A_YEAR;
+/// The engine adds durations to the clock, so none may be without bound.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long connecting may take.
 pub(crate) fn connect_timeout(host: &Host, config: &Config) -> Duration {
@@ -51,6 +56,14 @@ impl Severer {
     }
 }
 
+/// A connection whose server is the right one, not yet authenticated.
+pub(super) struct Shaken {
+    pub(super) handle: Handle<Handler>,
+    pub(super) lost: Lost,
+    pub(super) closing: watch::Sender<bool>,
+    pub(super) severer: Severer,
+}
+
 /// Connects, exchanges keys and judges the host key, within the asker's deadline.
 pub(super) async fn handshake(
     host: &Host,
@@ -58,7 +71,7 @@ pub(super) async fn handshake(
     asker: &Asker,
     report: &Report,
     via: Option<Transport>,
-) -> Result<(Handle<Handler>, Lost, Severer)> {
+) -> Result<Shaken> {
     let deadline = asker.deadline();
     let transport = match (via, &host.proxy_command) {
         (Some(via), _) => via,
@@ -92,9 +105,10 @@ pub(super) async fn handshake(
         _given_up: severed,
     };
     let (cause, ended) = watch::channel(None);
+    let (closing, closes) = watch::channel(false);
     let lost = Lost {
-        host: host.name.clone(),
-        closing: Arc::default(),
+        host: host.name.as_str().into(),
+        closing: closes,
         cause: ended,
     };
     let verdict = Verdict::default();
@@ -109,9 +123,19 @@ pub(super) async fn handshake(
         given_up,
         accepted: None,
     };
+    let alive = keepalive(host, config);
+    let stream = Watched::new(
+        stream,
+        alive.map(|(interval, count)| interval * (count + 1)),
+    );
     let shaking = russh::client::connect_stream(engine_config, stream, handler);
     match deadline.run(shaking).await {
-        Ok(Ok(handle)) => Ok((handle, lost, severer)),
+        Ok(Ok(handle)) => Ok(Shaken {
+            handle,
+            lost,
+            closing,
+            severer,
+        }),
         Ok(Err(error)) => {
             let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();
             Err(judged.unwrap_or_else(|| not_shaken(host, &place, error)))
@@ -128,11 +152,17 @@ pub(super) async fn handshake(
     }
 }
 
-fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh::client::Config> {
+/// The sign of life to ask for, and how many may stay unanswered; none where it is turned off.
+fn keepalive(host: &Host, config: &Config) -> Option<(Duration, u32)> {
     let (interval, count) = config.keepalive.unwrap_or((
         host.alive_interval.unwrap_or(KEEPALIVE.0),
         host.alive_count.unwrap_or(KEEPALIVE.1),
     ));
+    (!interval.is_zero()).then(|| (interval.min(A_YEAR), count.clamp(1, 1000)))
+}
+
+fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh::client::Config> {
+    let alive = keepalive(host, config);
     let preferred = algorithms::offer(host, known).map_err(|e| e.with_host(&host.name))?;
     Ok(russh::client::Config {
         client_id: russh::SshId::Standard(
@@ -146,8 +176,8 @@ fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh
             rekey_read_limit: REKEY_BYTES,
             rekey_time_limit: REKEY_TIME,
         },
-        keepalive_interval: (!interval.is_zero()).then_some(interval),
-        keepalive_max: count.max(1) as usize,
+        keepalive_interval: alive.map(|(interval, _)| interval),
+        keepalive_max: alive.map_or(0, |(_, count)| count as usize),
         preferred,
         nodelay: true,
         ..Default::default()
@@ -206,7 +236,7 @@ fn not_shaken(host: &Host, place: &str, error: russh::Error) -> Error {
                 "connect",
                 format!(
                     "no {kind:?} algorithm in common with {place}, which offers {}",
-                    theirs.join(",")
+                    printable(&theirs.join(","))
                 ),
             )
             .with_host(&host.name)

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Progress, Report, engine_error};
 use crate::ask::Asker;
 use crate::error::{Error, ErrorKind};
+use crate::printable::printable;
 use crate::trust::Judge;
 
 /// Holds the reason why a handshake was given up, for the connecting side.
@@ -23,7 +24,7 @@ pub(super) struct Handler {
     pub(super) cause: watch::Sender<Option<Error>>,
     /// Ends when the connecting side has given up: then nobody wants the prompt's answer.
     pub(super) given_up: oneshot::Receiver<std::convert::Infallible>,
-    /// The key that was judged well: the server shows it again at each key exchange.
+    /// The key that was judged well.
     pub(super) accepted: Option<Vec<u8>>,
 }
 
@@ -34,8 +35,23 @@ impl russh::client::Handler for Handler {
         &mut self,
         offered: &PublicKeyOrCertificate,
     ) -> Result<bool, Self::Error> {
-        let key = offered.public_key();
+        let key = match offered {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key,
+            // None is asked for. The key inside is not what the server wants to be trusted by.
+            PublicKeyOrCertificate::Certificate(_) => {
+                let error = Error::new(
+                    ErrorKind::Unsupported,
+                    "verify host key",
+                    "the server showed a host certificate, which rmux cannot verify",
+                );
+                *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) =
+                    Some(error.with_host(&self.host));
+                return Ok(false);
+            }
+        };
         let (algorithm, blob) = (key.algorithm(), key.public_key_bytes());
+        // russh 0.65.1 asks at the first key exchange only: the key shown at a later one is not
+        // judged, only that it signed. This is for an engine that asks again.
         if let Some(accepted) = &self.accepted {
             if *accepted == blob {
                 return Ok(true);
@@ -96,7 +112,60 @@ impl russh::client::Handler for Handler {
     }
 }
 
-/// Text of the server's without what could move a terminal's cursor, and of a bounded length.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(400).collect()
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use russh::client::Handler as _;
+    use russh::keys::Certificate;
+
+    use super::*;
+    use crate::config::HostKeyPolicy;
+    use crate::deadline::Deadline;
+    use crate::host::Host;
+
+    #[tokio::test]
+    async fn a_host_certificate_is_refused_whatever_the_policy_says_of_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        for arguments in [
+            &["-t", "ed25519", "-N", "", "-f", "ca"][..],
+            &["-t", "ed25519", "-N", "", "-f", "host"],
+            &[
+                "-s",
+                "ca",
+                "-I",
+                "id",
+                "-h",
+                "-n",
+                "example.com",
+                "host.pub",
+            ],
+        ] {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen.current_dir(folder.path()).arg("-q").args(arguments);
+            assert!(keygen.status().expect("ssh-keygen runs").success());
+        }
+        let line = std::fs::read_to_string(folder.path().join("host-cert.pub")).unwrap();
+        let certificate = Certificate::from_openssh(&line).unwrap();
+
+        let host = Host::example();
+        let policy = Some(HostKeyPolicy::DangerAcceptAny);
+        let (_connecting, given_up) = oneshot::channel();
+        let verdict = Verdict::default();
+        let mut handler = Handler {
+            host: host.name.clone(),
+            judge: Judge::load(&host, policy).await.unwrap(),
+            asker: Asker::new(&host, None, Deadline::after(std::time::Duration::MAX)),
+            report: Arc::new(|_| ()),
+            verdict: Arc::clone(&verdict),
+            cause: watch::channel(None).0,
+            given_up,
+            accepted: None,
+        };
+        let offered = PublicKeyOrCertificate::Certificate(certificate);
+        assert!(!handler.check_server_key(&offered).await.unwrap());
+        let error = verdict.lock().unwrap().take().expect("a reason");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.host(), Some("example"));
+    }
 }

@@ -6,14 +6,14 @@
 //! (and it alone) fails.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::marker::{MarkerScan, Scanned};
+use super::spill::Spill;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which of a channel's two output streams.
@@ -34,8 +34,8 @@ pub(crate) enum Exit {
     },
 }
 
-/// The largest piece read back from a spill file at once.
-const SPILL_READ: usize = 256 << 10;
+/// What a piece costs in memory besides its bytes: a server may send one byte at a time.
+const PIECE_COST: usize = 96;
 
 /// How much may be left unread.
 #[derive(Debug, Clone, Copy)]
@@ -50,60 +50,59 @@ pub(crate) struct Limits {
 
 /// Shared by the pump, which fills it, and the readers of the two streams.
 #[derive(Debug, Clone)]
-pub(crate) struct Inbox(Arc<Mutex<State>>);
+pub(crate) struct Inbox(Arc<Shared>);
 
 #[derive(Debug)]
+struct Shared {
+    host: Arc<str>,
+    limits: Limits,
+    state: Mutex<State>,
+    /// Told when the exit, the process id or the end is known.
+    news: Notify,
+    /// Told when the pump may have room again.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
 struct State {
     streams: [Queue; 2],
-    limits: Limits,
     in_memory: usize,
     spilled: u64,
     /// Looks for the wrapper's line at the start of standard error.
     marker: Option<MarkerScan>,
     pid: Option<u32>,
     exit: Option<Exit>,
+    /// Why nothing more is taken in, though the channel may not have ended.
+    failed: Option<Error>,
     /// Set once nothing more will come; `Err` where the channel did not end in order.
     end: Option<Result<()>>,
-    waiters: Vec<Waker>,
-    pump: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     memory: VecDeque<Bytes>,
+    /// Later than everything in memory.
     spill: Option<Spill>,
     eof: bool,
     discard: bool,
     waker: Option<Waker>,
 }
 
-/// Bytes `read..written` of an unlinked file, later than everything in memory.
-#[derive(Debug)]
-struct Spill {
-    file: File,
-    read: u64,
-    written: u64,
-}
-
 impl Inbox {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            streams: Default::default(),
+    pub(crate) fn new(host: Arc<str>, limits: Limits) -> Self {
+        Self(Arc::new(Shared {
+            host,
             limits,
-            in_memory: 0,
-            spilled: 0,
-            marker: None,
-            pid: None,
-            exit: None,
-            end: None,
-            waiters: Vec::new(),
-            pump: None,
-        })))
+            state: Mutex::default(),
+            news: Notify::new(),
+            room: Notify::new(),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves whole values only.
         self.0
+            .state
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -113,71 +112,73 @@ impl Inbox {
         self.state().marker = Some(MarkerScan::new(token));
     }
 
-    /// The process id that the wrapper tells, once it has; `None` if it will not come.
-    pub(crate) fn poll_pid(&self, context: &mut Context<'_>) -> Poll<Option<u32>> {
-        let mut state = self.state();
-        if state.pid.is_some() || state.marker.is_none() {
-            return Poll::Ready(state.pid);
-        }
-        state.wait(context);
-        Poll::Pending
-    }
-
     /// Takes in what came for `stream`. Never waits for a reader.
     pub(crate) fn push(&self, stream: Stream, data: Bytes) -> Result<()> {
         let mut state = self.state();
-        if stream == Stream::Stderr
-            && let Some(marker) = &mut state.marker
-        {
-            let rest = match marker.feed(&data) {
-                Scanned::Held => return Ok(()),
-                Scanned::Found { pid, rest } => {
-                    state.pid = Some(pid);
-                    rest
-                }
-                Scanned::Absent(all) => all,
-            };
-            state.marker = None;
-            state.wake_waiters();
-            return state.push(stream, rest);
-        }
-        state.push(stream, data)
+        let data = match &mut state.marker {
+            Some(marker) if stream == Stream::Stderr => {
+                let rest = match marker.feed(&data) {
+                    Scanned::Held => return Ok(()),
+                    Scanned::Found { pid, rest } => {
+                        state.pid = Some(pid);
+                        rest
+                    }
+                    Scanned::Absent(all) => all,
+                };
+                state.marker = None;
+                self.0.news.notify_waiters();
+                rest
+            }
+            _ => data,
+        };
+        let pushed = state.push(stream, data, self.0.limits);
+        pushed.map_err(|error| error.with_host(&self.0.host))
     }
 
-    /// Ready when the pump may take more in; it waits only where the limits say so.
-    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if !state.limits.wait || state.in_memory <= state.limits.memory {
-            return Poll::Ready(());
-        }
-        state.pump = Some(context.waker().clone());
-        Poll::Pending
+    /// Waits until the pump may take more in, where the limits say that it waits.
+    pub(crate) async fn room(&self) {
+        let full = || self.0.limits.wait && self.state().in_memory > self.0.limits.memory;
+        until(&self.0.room, || (!full()).then_some(())).await;
     }
 
     /// Both streams have ended.
     pub(crate) fn eof(&self) {
         let mut state = self.state();
-        state.give_up_marker();
+        state.give_up_marker(self.0.limits);
         for queue in &mut state.streams {
             queue.eof = true;
-            queue.wake();
+            wake(&mut queue.waker);
         }
+        self.0.news.notify_waiters();
     }
 
     /// How the command ended. The first report counts.
     pub(crate) fn set_exit(&self, exit: Exit) {
+        self.state().exit.get_or_insert(exit);
+        self.0.news.notify_waiters();
+    }
+
+    /// Nothing more is taken in, for this reason; what is there can still be read.
+    pub(crate) fn fail(&self, error: Error) {
         let mut state = self.state();
-        state.exit.get_or_insert(exit);
-        state.wake_waiters();
+        state.failed.get_or_insert(error);
+        state
+            .streams
+            .iter_mut()
+            .for_each(|queue| wake(&mut queue.waker));
+        self.0.news.notify_waiters();
     }
 
     /// Nothing more will come. The first end counts.
     pub(crate) fn finish(&self, end: Result<()>) {
         let mut state = self.state();
-        state.give_up_marker();
+        state.give_up_marker(self.0.limits);
         state.end.get_or_insert(end);
-        state.streams.iter_mut().for_each(Queue::wake);
-        state.wake_waiters();
+        state
+            .streams
+            .iter_mut()
+            .for_each(|queue| wake(&mut queue.waker));
+        self.0.news.notify_waiters();
     }
 
     /// Whether [`Inbox::finish`] was called.
@@ -187,8 +188,15 @@ impl Inbox {
 
     /// Whether the command is known to have ended.
     pub(crate) fn has_exited(&self) -> bool {
+        self.state().exit.is_some()
+    }
+
+    /// Whether the command has ended and nothing it started holds its output any more, or the
+    /// channel is gone.
+    pub(crate) fn is_over(&self) -> bool {
         let state = self.state();
-        state.exit.is_some() || state.end.is_some()
+        let ended = state.exit.is_some() && state.streams.iter().all(|queue| queue.eof);
+        ended || state.end.is_some()
     }
 
     /// Drops what is there and what will come for `stream`: its reader is gone.
@@ -197,10 +205,13 @@ impl Inbox {
         let state = &mut *state;
         let queue = &mut state.streams[stream as usize];
         queue.discard = true;
-        state.in_memory -= queue.memory.drain(..).map(|data| data.len()).sum::<usize>();
-        if let Some(spill) = queue.spill.take() {
-            state.spilled -= spill.written - spill.read;
-        }
+        state.in_memory -= queue
+            .memory
+            .drain(..)
+            .map(|data| cost(&data))
+            .sum::<usize>();
+        state.spilled -= queue.spill.take().map_or(0, |spill| spill.len());
+        self.0.room.notify_waiters();
     }
 
     /// The next piece of `stream`: `None` at its end, an error if the channel broke before.
@@ -213,8 +224,8 @@ impl Inbox {
         let state = &mut *state;
         let queue = &mut state.streams[stream as usize];
         if let Some(data) = queue.memory.pop_front() {
-            state.in_memory -= data.len();
-            wake(&mut state.pump);
+            state.in_memory -= cost(&data);
+            self.0.room.notify_waiters();
             return Poll::Ready(Ok(Some(data)));
         }
         match queue.unspill() {
@@ -224,99 +235,71 @@ impl Inbox {
             }
             Ok(None) => {}
             Err(error) => {
-                return Poll::Ready(Err(Error::io(
-                    "read",
-                    "cannot read unread output back from its temporary file",
-                    error,
-                )));
+                let what = "cannot read unread output back from its temporary file";
+                let error = Error::io("read", what, error).with_host(&self.0.host);
+                return Poll::Ready(Err(error));
             }
         }
-        match &state.end {
-            // A stream that ended by itself is whole, whatever became of the channel later.
-            _ if queue.eof => return Poll::Ready(Ok(None)),
-            Some(Ok(())) => return Poll::Ready(Ok(None)),
-            Some(Err(error)) => return Poll::Ready(Err(error.clone())),
-            None => {}
+        // A stream that ended by itself is whole, whatever became of the channel later.
+        if queue.eof {
+            return Poll::Ready(Ok(None));
         }
-        queue.waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-
-    /// How the command ended, once that is known; `None` if the channel ended in order without a
-    /// report.
-    pub(crate) fn poll_exit(&self, context: &mut Context<'_>) -> Poll<Result<Option<Exit>>> {
-        let mut state = self.state();
-        if let Some(exit) = &state.exit {
-            return Poll::Ready(Ok(Some(exit.clone())));
-        }
-        match &state.end {
-            Some(Ok(())) => Poll::Ready(Ok(None)),
-            Some(Err(error)) => Poll::Ready(Err(error.clone())),
-            None => {
-                state.wait(context);
+        match (&state.failed, &state.end) {
+            (Some(error), _) | (None, Some(Err(error))) => Poll::Ready(Err(error.clone())),
+            (None, Some(Ok(()))) => Poll::Ready(Ok(None)),
+            (None, None) => {
+                queue.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
     }
+
+    /// How the command ended, once that is known; `None` if the channel ended in order without a
+    /// report.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn exit(&self) -> Result<Option<Exit>> {
+        until(&self.0.news, || {
+            let state = self.state();
+            match (&state.exit, &state.failed, &state.end) {
+                (Some(exit), _, _) => Some(Ok(Some(exit.clone()))),
+                (None, Some(error), _) | (None, None, Some(Err(error))) => Some(Err(error.clone())),
+                (None, None, Some(Ok(()))) => Some(Ok(None)),
+                (None, None, None) => None,
+            }
+        })
+        .await
+    }
+
+    /// The process id that the wrapper tells, once it has; `None` if it will not come.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn pid(&self) -> Option<u32> {
+        until(&self.0.news, || {
+            let state = self.state();
+            (state.pid.is_some() || state.marker.is_none()).then_some(state.pid)
+        })
+        .await
+    }
 }
 
-impl State {
-    fn push(&mut self, stream: Stream, data: Bytes) -> Result<()> {
-        let queue = &mut self.streams[stream as usize];
-        if queue.discard || queue.eof || data.is_empty() {
-            return Ok(());
+/// Looks for an answer now and after each notice.
+async fn until<T>(notice: &Notify, mut answer: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let mut noticed = std::pin::pin!(notice.notified());
+        // Before the look: a notice between the look and the wait must not be lost.
+        noticed.as_mut().enable();
+        if let Some(answer) = answer() {
+            return answer;
         }
-        let spilling = queue
-            .spill
-            .as_ref()
-            .is_some_and(|spill| spill.read < spill.written);
-        let fits = self.in_memory + data.len() <= self.limits.memory;
-        if self.limits.wait || (fits && !spilling) {
-            self.in_memory += data.len();
-            queue.memory.push_back(data);
-        } else {
-            if self.spilled + data.len() as u64 > self.limits.spill {
-                return Err(Error::new(
-                    ErrorKind::LimitExceeded,
-                    "read",
-                    format!(
-                        "more than {} bytes of output were not read",
-                        self.limits.memory as u64 + self.limits.spill
-                    ),
-                ));
-            }
-            queue.spill(&data).map_err(|error| {
-                Error::io(
-                    "read",
-                    "cannot keep unread output in a temporary file",
-                    error,
-                )
-            })?;
-            self.spilled += data.len() as u64;
-        }
-        queue.wake();
-        Ok(())
+        noticed.await;
     }
+}
 
-    /// The stream ended without the wrapper's line: what was held is output after all.
-    fn give_up_marker(&mut self) {
-        if let Some(mut marker) = self.marker.take() {
-            // At most the scan's own bound, which the limits always leave room for in a file.
-            let _ = self.push(Stream::Stderr, marker.take());
-        }
-    }
-
-    /// Remembers who waits for the exit or the process id.
-    fn wait(&mut self, context: &Context<'_>) {
-        let waker = context.waker();
-        if !self.waiters.iter().any(|known| known.will_wake(waker)) {
-            self.waiters.push(waker.clone());
-        }
-    }
-
-    fn wake_waiters(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
-    }
+fn cost(data: &Bytes) -> usize {
+    data.len() + PIECE_COST
 }
 
 fn wake(waker: &mut Option<Waker>) {
@@ -325,44 +308,62 @@ fn wake(waker: &mut Option<Waker>) {
     }
 }
 
-impl Queue {
-    fn wake(&mut self) {
-        wake(&mut self.waker);
+impl State {
+    fn push(&mut self, stream: Stream, data: Bytes, limits: Limits) -> Result<()> {
+        let queue = &mut self.streams[stream as usize];
+        if queue.discard || queue.eof || self.failed.is_some() || data.is_empty() {
+            return Ok(());
+        }
+        let spilling = queue.spill.as_ref().is_some_and(|spill| spill.len() > 0);
+        let fits = self.in_memory + cost(&data) <= limits.memory;
+        if limits.wait || (fits && !spilling) {
+            self.in_memory += cost(&data);
+            queue.memory.push_back(data);
+        } else {
+            let length = data.len() as u64;
+            if self.spilled + length > limits.spill {
+                let most = limits.memory as u64 + limits.spill;
+                let what = format!("more than {most} bytes of output were not read");
+                return Err(Error::new(ErrorKind::LimitExceeded, "read", what));
+            }
+            queue.spill(&data, limits.spill).map_err(|error| {
+                let what = "cannot keep unread output in a temporary file";
+                Error::io("read", what, error)
+            })?;
+            self.spilled += length;
+        }
+        wake(&mut queue.waker);
+        Ok(())
     }
 
-    /// A write of one packet into the page cache: short enough for an async task.
-    fn spill(&mut self, data: &[u8]) -> std::io::Result<()> {
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            none => none.insert(Spill {
-                file: tempfile::tempfile()?,
-                read: 0,
-                written: 0,
-            }),
-        };
-        spill.file.seek(SeekFrom::Start(spill.written))?;
-        spill.file.write_all(data)?;
-        spill.written += data.len() as u64;
-        Ok(())
+    /// The stream ended without the wrapper's line: what was held is output after all.
+    fn give_up_marker(&mut self, limits: Limits) {
+        if let Some(mut marker) = self.marker.take() {
+            if let Err(error) = self.push(Stream::Stderr, marker.take(), limits) {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn spill(&mut self, data: &[u8], limit: u64) -> std::io::Result<()> {
+        match &mut self.spill {
+            Some(spill) => spill.push(data),
+            none => none.insert(Spill::new(limit)?).push(data),
+        }
     }
 
     fn unspill(&mut self) -> std::io::Result<Option<Bytes>> {
         let Some(spill) = &mut self.spill else {
             return Ok(None);
         };
-        let length = (spill.written - spill.read).min(SPILL_READ as u64) as usize;
-        if length == 0 {
-            return Ok(None);
-        }
-        let mut piece = vec![0; length];
-        spill.file.seek(SeekFrom::Start(spill.read))?;
-        spill.file.read_exact(&mut piece)?;
-        spill.read += length as u64;
-        if spill.read == spill.written {
+        let piece = spill.pop()?;
+        if spill.len() == 0 {
             // Read empty: give the disk space back, and let memory take over again.
             self.spill = None;
         }
-        Ok(Some(piece.into()))
+        Ok((!piece.is_empty()).then(|| piece.into()))
     }
 }
 
@@ -370,19 +371,27 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn inbox(memory: usize, spill: u64) -> Inbox {
-        Inbox::new(Limits {
-            memory,
-            spill,
-            wait: false,
-        })
+    /// Room for `pieces` pieces of `length` bytes in memory.
+    fn inbox(pieces: usize, length: usize, spill: u64, wait: bool) -> Inbox {
+        let memory = pieces * (length + PIECE_COST);
+        Inbox::new(
+            "host".into(),
+            Limits {
+                memory,
+                spill,
+                wait,
+            },
+        )
+    }
+
+    fn read(inbox: &Inbox, stream: Stream) -> Poll<Result<Option<Bytes>>> {
+        inbox.poll_read(stream, &mut Context::from_waker(Waker::noop()))
     }
 
     fn read_all(inbox: &Inbox, stream: Stream) -> Result<Vec<u8>> {
-        let mut context = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
         loop {
-            match inbox.poll_read(stream, &mut context) {
+            match read(inbox, stream) {
                 Poll::Ready(Ok(Some(data))) => all.extend_from_slice(&data),
                 Poll::Ready(Ok(None)) => return Ok(all),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -393,16 +402,14 @@ mod tests {
 
     #[test]
     fn order_is_kept_from_memory_into_the_file_and_back() {
-        let inbox = inbox(10, 1000);
-        let mut expected = Vec::new();
-        let mut context = Context::from_waker(Waker::noop());
-        let mut got = Vec::new();
-        for round in 0..40u8 {
+        let inbox = inbox(2, 7, 1000, false);
+        let (mut expected, mut got) = (Vec::new(), Vec::new());
+        for round in 0..100u8 {
             let piece = vec![round; 7];
             expected.extend_from_slice(&piece);
             inbox.push(Stream::Stdout, piece.into()).unwrap();
-            if round % 5 == 4
-                && let Poll::Ready(Ok(Some(data))) = inbox.poll_read(Stream::Stdout, &mut context)
+            if round % 2 == 0
+                && let Poll::Ready(Ok(Some(data))) = read(&inbox, Stream::Stdout)
             {
                 got.extend_from_slice(&data);
             }
@@ -413,77 +420,100 @@ mod tests {
     }
 
     #[test]
-    fn past_the_limit_the_channel_fails_and_nothing_is_lost_before() {
-        let inbox = inbox(4, 4);
-        inbox
-            .push(Stream::Stdout, Bytes::from_static(b"abcd"))
-            .unwrap();
-        inbox
-            .push(Stream::Stdout, Bytes::from_static(b"efgh"))
-            .unwrap();
+    fn past_the_limit_the_channel_fails_and_what_came_before_can_be_read() {
+        let inbox = inbox(1, 4, 4, false);
+        for piece in [&b"abcd"[..], b"efgh"] {
+            inbox
+                .push(Stream::Stdout, Bytes::from_static(piece))
+                .unwrap();
+        }
         let error = inbox
             .push(Stream::Stdout, Bytes::from_static(b"i"))
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitExceeded);
-        inbox.finish(Err(error));
-        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(error.host(), Some("host"));
+        inbox.fail(error);
+        inbox
+            .push(Stream::Stdout, Bytes::from_static(b"too late"))
+            .unwrap();
         for expected in [&b"abcd"[..], b"efgh"] {
-            let Poll::Ready(Ok(Some(data))) = inbox.poll_read(Stream::Stdout, &mut context) else {
+            let Poll::Ready(Ok(Some(data))) = read(&inbox, Stream::Stdout) else {
                 panic!("what came before the limit is lost");
             };
             assert_eq!(data, expected);
         }
-        assert_eq!(
-            read_all(&inbox, Stream::Stdout).unwrap_err().kind(),
-            ErrorKind::LimitExceeded
-        );
+        let error = read_all(&inbox, Stream::Stdout).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(!inbox.is_over(), "the command may still run");
+    }
+
+    #[test]
+    fn small_pieces_count_with_what_they_cost() {
+        let inbox = inbox(10, 1, 0, false);
+        let pushed =
+            (0..100).take_while(|_| inbox.push(Stream::Stdout, Bytes::from_static(b"x")).is_ok());
+        assert_eq!(pushed.count(), 10);
     }
 
     #[test]
     fn a_discarded_stream_holds_nothing_and_frees_the_budget() {
-        let inbox = inbox(8, 0);
-        inbox
-            .push(Stream::Stderr, Bytes::from_static(b"12345678"))
-            .unwrap();
+        let inbox = inbox(1, 8, 0, false);
+        let piece = || Bytes::from_static(b"12345678");
+        inbox.push(Stream::Stderr, piece()).unwrap();
         inbox.discard(Stream::Stderr);
-        inbox
-            .push(Stream::Stderr, Bytes::from_static(b"12345678"))
-            .unwrap();
-        inbox
-            .push(Stream::Stdout, Bytes::from_static(b"12345678"))
-            .unwrap();
+        inbox.push(Stream::Stderr, piece()).unwrap();
+        inbox.push(Stream::Stdout, piece()).unwrap();
     }
 
-    #[test]
-    fn a_pump_that_may_wait_does_until_the_reader_has_caught_up() {
-        let inbox = Inbox::new(Limits {
-            memory: 4,
-            spill: 0,
-            wait: true,
-        });
-        let mut context = Context::from_waker(Waker::noop());
-        inbox
-            .push(Stream::Stdout, Bytes::from_static(b"abcd"))
-            .unwrap();
-        assert_eq!(inbox.poll_room(&mut context), Poll::Ready(()));
-        inbox
-            .push(Stream::Stdout, Bytes::from_static(b"e"))
-            .unwrap();
-        assert_eq!(inbox.poll_room(&mut context), Poll::Pending);
-        assert!(inbox.poll_read(Stream::Stdout, &mut context).is_ready());
-        assert_eq!(inbox.poll_room(&mut context), Poll::Ready(()));
+    #[tokio::test(start_paused = true)]
+    async fn a_pump_that_may_wait_does_until_its_reader_has_caught_up_or_gone() {
+        let inbox = inbox(1, 4, 0, true);
+        let patience = std::time::Duration::from_secs(1);
+        for reads in [true, false] {
+            for _ in 0..2 {
+                inbox
+                    .push(Stream::Stdout, Bytes::from_static(b"abcd"))
+                    .unwrap();
+            }
+            let full = tokio::time::timeout(patience, inbox.room()).await;
+            assert!(full.is_err(), "there is no room");
+            let waiting = tokio::spawn({
+                let inbox = inbox.clone();
+                async move { inbox.room().await }
+            });
+            tokio::task::yield_now().await;
+            if reads {
+                assert!(read(&inbox, Stream::Stdout).is_ready());
+                assert!(read(&inbox, Stream::Stdout).is_ready());
+            } else {
+                inbox.discard(Stream::Stdout);
+            }
+            tokio::time::timeout(patience, waiting)
+                .await
+                .expect("there is room")
+                .unwrap();
+        }
     }
 
-    #[test]
-    fn the_first_exit_report_counts_even_after_the_link_broke() {
-        let inbox = inbox(8, 0);
+    #[tokio::test]
+    async fn the_first_exit_report_counts_even_after_the_link_broke() {
+        let inbox = inbox(1, 8, 0, false);
         inbox.set_exit(Exit::Status(3));
         inbox.set_exit(Exit::Status(4));
         inbox.finish(Err(Error::new(ErrorKind::Disconnected, "read", "cut")));
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(exit)) = inbox.poll_exit(&mut context) else {
-            panic!("no exit")
-        };
-        assert_eq!(exit, Some(Exit::Status(3)));
+        assert_eq!(inbox.exit().await.unwrap(), Some(Exit::Status(3)));
+    }
+
+    #[tokio::test]
+    async fn a_process_id_that_will_not_come_is_not_waited_for() {
+        let inbox = inbox(1, 8, 0, false);
+        inbox.expect_marker("T".into());
+        let waiting = tokio::spawn({
+            let inbox = inbox.clone();
+            async move { inbox.pid().await }
+        });
+        tokio::task::yield_now().await;
+        inbox.eof();
+        assert_eq!(waiting.await.unwrap(), None);
     }
 }

@@ -23,52 +23,66 @@ pub(super) struct KeyFile {
     pub(super) path: PathBuf,
     /// What the server is asked about. `None` where only the passphrase reveals it.
     pub(super) public: Option<PublicKey>,
+    /// Why the private half in the file cannot be used, although an agent may hold it.
+    pub(super) unusable: Option<String>,
 }
 
 impl KeyFile {
     /// Reads what can be read without a passphrase: the key file itself, or the `.pub` file beside
-    /// it. Only a `.pub` file is enough where an agent holds the key.
+    /// it. Only a `.pub` file is enough where an agent holds the key. Blocks.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let beside = {
+        let beside = || {
             let mut name = path.as_os_str().to_owned();
             name.push(".pub");
-            PathBuf::from(name)
+            let text = read(Path::new(&name)).ok()?;
+            public_line(&text.text)
         };
-        let from_public = |path: &Path| russh::keys::load_public_key(path).ok();
-        let text = match read(path) {
-            Ok(text) => text,
+        let key = |public, unusable| Self {
+            path: path.to_owned(),
+            public,
+            unusable,
+        };
+        let file = match read(path) {
+            Ok(file) => file,
             Err(error) => {
-                return match from_public(&beside) {
-                    Some(public) => Ok(Self {
-                        path: path.to_owned(),
-                        public: Some(public),
-                    }),
-                    None => Err(error.to_string()),
+                let why = error.to_string();
+                return match beside() {
+                    Some(public) => Ok(key(Some(public), Some(why))),
+                    None => Err(why),
                 };
             }
         };
-        let public = match PrivateKey::from_openssh(text.as_bytes()) {
-            Ok(key) => Some(key.public_key().clone()),
-            Err(_) => match russh::keys::decode_secret_key(&text, None) {
-                Ok(key) => Some(key.public_key().clone()),
-                Err(russh::keys::Error::KeyIsEncrypted) => from_public(&beside),
-                Err(_) if text.contains("ENCRYPTED") => from_public(&beside),
-                Err(error) => match from_public(path) {
-                    Some(public) => Some(public),
-                    None => return Err(format!("no private key that can be read: {error}")),
-                },
+        let public = match PrivateKey::from_openssh(file.text.as_bytes()) {
+            Ok(private) => Some(private.public_key().clone()),
+            Err(_) => match russh::keys::decode_secret_key(&file.text, None) {
+                Ok(private) => Some(private.public_key().clone()),
+                Err(russh::keys::Error::KeyIsEncrypted) => beside(),
+                Err(_) if file.text.contains("ENCRYPTED") => beside(),
+                Err(error) => {
+                    let why = format!("no private key that can be read: {error}");
+                    return match public_line(&file.text) {
+                        Some(public) => Ok(key(Some(public), Some(why))),
+                        None => Err(why),
+                    };
+                }
             },
         };
-        Ok(Self {
-            path: path.to_owned(),
-            public,
-        })
+        Ok(key(public, file.exposed.map(exposed)))
     }
 
     /// The private key, asking for its passphrase if it is encrypted. `None` where nobody gave one.
     pub(super) async fn unlock(&self, asker: &Asker) -> Result<Option<PrivateKey>> {
-        let text = read(&self.path)
-            .map_err(|error| Error::io("read identity", self.path.display(), error))?;
+        let failed = |error| Error::io("read identity", self.path.display(), error);
+        let path = self.path.clone();
+        let file = tokio::task::spawn_blocking(move || read(&path))
+            .await
+            .expect("reading a file does not panic")
+            .map_err(failed)?;
+        if let Some(mode) = file.exposed {
+            let why = std::io::Error::new(std::io::ErrorKind::PermissionDenied, exposed(mode));
+            return Err(failed(why));
+        }
+        let text = file.text;
         if let Ok(key) = russh::keys::decode_secret_key(&text, None) {
             return Ok(Some(key));
         }
@@ -99,21 +113,67 @@ impl KeyFile {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
-    let length = std::fs::metadata(path)?.len();
+struct KeyText {
+    text: Zeroizing<String>,
+    /// The file's mode, where the file is ours and others may read it.
+    exposed: Option<u32>,
+}
+
+fn read(path: &Path) -> std::io::Result<KeyText> {
+    let refuse = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    // Opening a pipe would wait for whoever writes to it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(refuse("it is no regular file".into()));
+    }
+    let length = metadata.len();
     if length > MAX_KEY_FILE {
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            format!("{length} bytes are too many for a private key"),
-        ));
+        return Err(refuse(format!(
+            "{length} bytes are too many for a private key"
+        )));
     }
     // Read into a buffer that never grows: growing would leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(length as usize + 1));
-    std::io::Read::read_to_string(
-        &mut std::io::Read::take(std::fs::File::open(path)?, MAX_KEY_FILE),
-        &mut text,
-    )?;
-    Ok(text)
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, MAX_KEY_FILE), &mut text)?;
+    Ok(KeyText {
+        text,
+        exposed: exposure(&metadata),
+    })
+}
+
+/// As ssh judges it: another owner's file is that owner's business.
+#[cfg(unix)]
+fn exposure(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let ours = metadata.uid() == rustix::process::getuid().as_raw();
+    (ours && metadata.mode() & 0o077 != 0).then_some(metadata.mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn exposure(_: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+fn exposed(mode: u32) -> String {
+    format!(
+        "it is ignored, as ssh does, because others may read it: \
+         its mode is {mode:04o} and should be 0600"
+    )
+}
+
+/// The public key on the first line that holds something.
+fn public_line(text: &str) -> Option<PublicKey> {
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    PublicKey::from_openssh(line).ok()
 }
 
 /// Why a signature was not made.
@@ -135,6 +195,8 @@ impl From<russh::SendError> for SignError {
 pub(super) struct FileSigner<'a> {
     pub(super) file: &'a KeyFile,
     pub(super) asker: &'a Asker,
+    /// The private key, where it had to be unlocked before the server was asked about it.
+    pub(super) unlocked: Option<PrivateKey>,
 }
 
 impl russh::Signer for FileSigner<'_> {
@@ -146,7 +208,11 @@ impl russh::Signer for FileSigner<'_> {
         hash: Option<HashAlg>,
         mut to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
-        let key = match self.file.unlock(self.asker).await {
+        let unlocked = match self.unlocked.take() {
+            Some(key) => Ok(Some(key)),
+            None => self.file.unlock(self.asker).await,
+        };
+        let key = match unlocked {
             Ok(Some(key)) => key,
             Ok(None) => {
                 return Err(SignError::Skip(

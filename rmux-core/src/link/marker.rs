@@ -14,6 +14,8 @@ const PATIENCE: usize = 64 << 10;
 pub(crate) struct MarkerScan {
     token: String,
     held: BytesMut,
+    /// How much of it was looked at already.
+    seen: usize,
 }
 
 /// What became of the bytes fed so far.
@@ -32,6 +34,7 @@ impl MarkerScan {
         Self {
             token,
             held: BytesMut::new(),
+            seen: 0,
         }
     }
 
@@ -39,11 +42,17 @@ impl MarkerScan {
     pub(crate) fn feed(&mut self, data: &[u8]) -> Scanned {
         self.held.extend_from_slice(data);
         let token = self.token.as_bytes();
-        let start = self
-            .held
+        let from = self.seen;
+        let found = self.held[from..]
             .windows(token.len())
             .position(|window| window == token);
-        let line = start.and_then(|start| {
+        // A token that has begun is looked at again when more of it has come.
+        self.seen = match found {
+            Some(at) => from + at,
+            None => from.max((self.held.len() + 1).saturating_sub(token.len())),
+        };
+        let line = found.and_then(|at| {
+            let start = from + at;
             let end = self.held[start..].iter().position(|byte| *byte == b'\n')?;
             Some((start, start + end))
         });
@@ -65,6 +74,7 @@ impl MarkerScan {
         let mut rest = self.held.split_to(start);
         rest.extend_from_slice(&self.held[end + 1 - start..]);
         self.held.clear();
+        self.seen = 0;
         Scanned::Found {
             pid,
             rest: rest.freeze(),
@@ -73,6 +83,7 @@ impl MarkerScan {
 
     /// The stream ended: what is held, without a line.
     pub(crate) fn take(&mut self) -> Bytes {
+        self.seen = 0;
         std::mem::take(&mut self.held).freeze()
     }
 }

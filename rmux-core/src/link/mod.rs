@@ -14,10 +14,11 @@ mod inbox;
 mod keys;
 mod marker;
 mod outbox;
+mod spill;
 mod transport;
+mod watched;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -34,7 +35,7 @@ use crate::ask::Asker;
 use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
-use dial::Severer;
+use dial::{Severer, Shaken};
 use handler::Handler;
 use inbox::Limits;
 
@@ -60,16 +61,16 @@ pub(crate) type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 /// Why a link ended. Shared by everything that waits on the link.
 #[derive(Debug, Clone)]
 pub(crate) struct Lost {
-    host: String,
-    /// Whether it was us who ended it.
-    closing: Arc<AtomicBool>,
+    host: Arc<str>,
+    /// Whether it is us who end it.
+    closing: watch::Receiver<bool>,
     cause: watch::Receiver<Option<Error>>,
 }
 
 impl Lost {
     /// The reason, or a general one while none is known.
     pub(crate) fn reason(&self) -> Error {
-        if self.closing.load(Ordering::Relaxed) {
+        if *self.closing.borrow() {
             return Error::new(ErrorKind::Closed, "session", "the session was closed")
                 .with_host(&self.host);
         }
@@ -84,11 +85,20 @@ impl Lost {
         })
     }
 
-    /// Waits for the end of the link.
+    /// Waits for the end of the link, or for it to be closed from here.
     pub(crate) async fn wait(&mut self) -> Error {
-        // An error means that the handler is gone without a word, which is an end too.
-        let _ = self.cause.wait_for(Option::is_some).await;
+        let Self { closing, cause, .. } = self;
+        // An error means that the handler, or the link, is gone without a word: an end too.
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => {}
+            _ = cause.wait_for(Option::is_some) => {}
+        }
         self.reason()
+    }
+
+    /// Waits until the engine has ended.
+    async fn gone(&mut self) {
+        let _ = self.cause.wait_for(Option::is_some).await;
     }
 }
 
@@ -96,6 +106,7 @@ impl Lost {
 pub(crate) struct Link {
     handle: Arc<Handle<Handler>>,
     lost: Lost,
+    closing: watch::Sender<bool>,
     severer: Severer,
     limits: Limits,
 }
@@ -121,13 +132,18 @@ impl Link {
         report: Report,
         via: Option<Transport>,
     ) -> Result<Self> {
-        let (mut handle, lost, severer) =
-            dial::handshake(host, config, asker, &report, via).await?;
+        let Shaken {
+            mut handle,
+            lost,
+            closing,
+            severer,
+        } = dial::handshake(host, config, asker, &report, via).await?;
         let method = authenticate::authenticate(&mut handle, host, config, asker, &lost).await?;
         report(Progress::Authenticated(method));
         Ok(Self {
             handle: Arc::new(handle),
             lost,
+            closing,
             severer,
             limits: Limits {
                 memory: config.memory_budget,
@@ -146,7 +162,7 @@ impl Link {
     ) -> impl Future<Output = Result<(Channel, End), OpenError>> + Send + 'static {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
-        let inbox = Inbox::new(self.limits);
+        let inbox = Inbox::new(lost.host.clone(), self.limits);
         async move {
             match handle.channel_open_session().await {
                 Ok(channel) => Ok(Channel::start(channel, inbox, lost, false)),
@@ -169,7 +185,7 @@ impl Link {
     ) -> impl Future<Output = Result<Transport, OpenError>> + Send + 'static {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
-        let inbox = Inbox::new(self.limits);
+        let inbox = Inbox::new(lost.host.clone(), self.limits);
         async move {
             let opening =
                 handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);
@@ -197,14 +213,14 @@ impl Link {
     /// Dropping the future closes the connection without waiting for the good-bye to be sent.
     pub(crate) async fn disconnect(self) {
         let mut lost = self.lost.clone();
-        lost.closing.store(true, Ordering::Relaxed);
+        self.closing.send_replace(true);
         let farewell = async {
             let sent = self
                 .handle
                 .disconnect(russh::Disconnect::ByApplication, "closed by the client", "")
                 .await;
             if sent.is_ok() {
-                lost.wait().await;
+                lost.gone().await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
@@ -235,6 +251,14 @@ fn engine_error(operation: &'static str, host: &str, error: russh::Error) -> Err
         russh::Error::Disconnect | russh::Error::HUP => (
             ErrorKind::Disconnected,
             "the server closed the connection".to_owned(),
+        ),
+        russh::Error::NoAuthMethod => (
+            ErrorKind::AuthFailed,
+            "the server offers no way to log in that rmux has".to_owned(),
+        ),
+        russh::Error::IO(io) if io.kind() == std::io::ErrorKind::TimedOut => (
+            ErrorKind::Disconnected,
+            "the server no longer answers signs of life: it takes no data".to_owned(),
         ),
         russh::Error::IO(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => (
             ErrorKind::Disconnected,

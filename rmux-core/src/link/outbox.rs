@@ -89,11 +89,15 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// No more input: EOF follows what was accepted.
-    pub(crate) fn close(&self) {
+    /// No more input: EOF follows what was accepted, unless that is lost already.
+    pub(crate) fn close(&self) -> Result<(), Broken> {
         let mut state = self.state();
         state.eof = true;
         wake(&mut state.sender);
+        if state.broken && state.waiting > 0 {
+            return Err(Broken);
+        }
+        Ok(())
     }
 
     /// The channel is gone: what waits is dropped and writes fail.
@@ -154,7 +158,7 @@ mod tests {
         };
         outbox.sent(sent.len());
         assert_eq!(outbox.poll_write(&mut context, b"BB"), Poll::Ready(Ok(2)));
-        outbox.close();
+        outbox.close().unwrap();
         assert_eq!(outbox.next().await, Next::Data(Bytes::from_static(b"BB")));
         assert_eq!(outbox.next().await, Next::Eof);
     }

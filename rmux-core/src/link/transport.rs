@@ -171,7 +171,7 @@ impl AsyncWrite for Tunnel {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.channel.outbox().close();
-        Poll::Ready(Ok(()))
+        let closed = self.channel.outbox().close();
+        Poll::Ready(closed.map_err(|_| std::io::ErrorKind::BrokenPipe.into()))
     }
 }

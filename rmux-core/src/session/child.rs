@@ -12,7 +12,7 @@ use crate::link::{Request, WindowSize};
 
 /// A remote command that runs. Dropping it does not wait and does not block: with
 /// [`kill_on_drop`](crate::Command::kill_on_drop) the command's process group is killed, otherwise
-/// it goes on with its input at an end and its output going nowhere. Dropping is safe in and
+/// it goes on with its input at an end and its piped output going nowhere. Dropping is safe in and
 /// outside of a runtime, from any thread.
 ///
 /// It keeps its session's connection open.
@@ -69,8 +69,7 @@ impl Child {
 
     async fn exit(&self) -> Result<ExitStatus> {
         let host = &self.session.host().name;
-        match std::future::poll_fn(|context| self.running.channel.inbox().poll_exit(context)).await
-        {
+        match self.running.channel.inbox().exit().await {
             Ok(Some(exit)) => Ok(ExitStatus::from_exit(exit)),
             Ok(None) => Err(Error::new(
                 ErrorKind::OutcomeUnknown,
@@ -120,6 +119,7 @@ impl Child {
             status,
             stdout,
             stderr,
+            host: self.session.host().name.as_str().into(),
         })
     }
 

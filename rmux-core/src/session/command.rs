@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::child::{Child, Copies};
 use super::exit::{ExitStatus, Output};
-use super::running::{Ready, Running};
+use super::running::{Guard, Ready, Running};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use super::terminal::Pty;
 use super::{Session, group};
@@ -39,7 +39,7 @@ enum What {
 ///   [`Stdio::Inherit`] in [`status`](Self::status).
 /// - The environment is the remote account's, and [`env`](Self::env) adds to it.
 /// - Arguments and environment must not hold NUL, as anywhere on POSIX.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Command {
     session: Session,
     what: What,
@@ -53,6 +53,22 @@ pub struct Command {
     input: Bytes,
     timeout: Option<Duration>,
     kill_on_drop: bool,
+}
+
+impl std::fmt::Debug for Command {
+    /// Without the environment and the input, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&OsString> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Command")
+            .field("session", &self.session)
+            .field("what", &self.what)
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("current_dir", &self.current_dir)
+            .field("pty", &self.pty.is_some())
+            .field("kill_on_drop", &self.kill_on_drop)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Command {
@@ -169,9 +185,9 @@ impl Command {
         self
     }
 
-    /// How long [`output`](Self::output) and [`status`](Self::status) wait for the end. After that
-    /// the command's process group is killed and they fail with [`ErrorKind::TimedOut`]. Default:
-    /// for ever.
+    /// How long [`output`](Self::output) and [`status`](Self::status) take at most, the wait for a
+    /// free channel included. After that the command's process group, if it was started, is killed,
+    /// and they fail with [`ErrorKind::TimedOut`]. Default: for ever.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = Some(timeout);
         self
@@ -192,6 +208,9 @@ impl Command {
     }
 
     /// Runs the command with this process' streams and waits for its end.
+    ///
+    /// Reading this process' standard input cannot be taken back: what is typed until the next line
+    /// may be lost to whoever reads it afterwards.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn) and [`Child::wait`], and [`ErrorKind::TimedOut`]. A status other
@@ -251,7 +270,9 @@ impl Command {
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,
                 "run",
-                format!("the command did not end within {timeout:?} and is being killed"),
+                format!(
+                    "the command did not end within {timeout:?}; it is killed if it was started"
+                ),
             )
             .with_host(&self.session.host().name)),
         }
@@ -270,9 +291,14 @@ impl Command {
 
     async fn start_on_ready(&self, [stdin, stdout, stderr]: [Stdio; 3]) -> Result<Child> {
         self.check()?;
-        let ready = self.session.ready().await?;
-        let prefix = self.send_env(&ready).await?;
-        let running = ready.run(self.kills());
+        let mut ready = self.session.ready().await?;
+        let prefix = self.send_env(&mut ready).await?;
+        let running = ready.run(match (self.kills(), &self.pty) {
+            (false, _) => Guard::None,
+            // A terminal is hung up, and its one stream has no room for the wrapper's line.
+            (true, Some(_)) => Guard::Channel,
+            (true, None) => Guard::Group,
+        });
         let channel = &running.channel;
         let token = (self.kills() && self.pty.is_none()).then(group::token);
         if let Some(token) = &token {
@@ -281,7 +307,7 @@ impl Command {
         let stdin = self.stdin.unwrap_or(stdin);
         if stdin == Stdio::Null {
             // EOF right behind the command, without a round trip between.
-            channel.outbox().close();
+            let _ = channel.outbox().close();
         }
         let request = self.request(&prefix, token.as_deref());
         let granted = match &self.pty {
@@ -349,26 +375,20 @@ impl Command {
         Child::new(self.session.clone(), running, stdin, stdout, stderr, copies)
     }
 
-    /// Refuses what no server could run.
+    /// Refuses what no server could run. What may be secret is not named, but its place is.
     fn check(&self) -> Result<()> {
-        let refuse = |what: &str, text: &OsStr| {
-            Err(Error::new(
-                ErrorKind::InvalidInput,
-                "run",
-                format!("the {what} {text:?} holds a NUL byte"),
-            ))
+        let refuse = |what: String| {
+            let what = format!("{what} holds a NUL byte");
+            Err(Error::new(ErrorKind::InvalidInput, "run", what))
         };
         let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
-        let first = match &self.what {
-            What::Program(word) | What::Line(word) => Some(word),
-            What::Login => None,
-        };
-        if let Some(word) = first
-            .into_iter()
-            .chain(&self.args)
-            .find(|word| has_nul(word))
-        {
-            return refuse("argument", word);
+        match &self.what {
+            What::Program(name) if has_nul(name) => return refuse("the program's name".into()),
+            What::Line(line) if has_nul(line) => return refuse("the line".into()),
+            _ => {}
+        }
+        if let Some(index) = self.args.iter().position(|arg| has_nul(arg)) {
+            return refuse(format!("argument {}", index + 1));
         }
         if !self.args.is_empty() && !matches!(self.what, What::Program(_)) {
             return Err(Error::new(
@@ -377,14 +397,16 @@ impl Command {
                 "a shell line takes no arguments: put them into the line, quoted for its shell",
             ));
         }
-        if let Some(directory) = self.current_dir.as_deref().filter(|d| has_nul(d)) {
-            return refuse("directory", directory);
+        if self.current_dir.as_deref().is_some_and(has_nul) {
+            return refuse("the directory".into());
         }
         for (name, value) in &self.env {
             if has_nul(name) || has_nul(value) {
-                return refuse("variable", name);
+                return refuse(format!("the variable {name:?}"));
             }
-            if name.is_empty() || name.as_bytes().contains(&b'=') {
+            let bytes = name.as_bytes();
+            // One that begins with "-" would be an option of `env`.
+            if bytes.is_empty() || bytes.contains(&b'=') || bytes[0] == b'-' {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
                     "run",
@@ -396,7 +418,7 @@ impl Command {
     }
 
     /// Sends the variables the server takes; returns the others, as `NAME=value`.
-    async fn send_env(&self, ready: &Ready) -> Result<Vec<Vec<u8>>> {
+    async fn send_env(&self, ready: &mut Ready) -> Result<Vec<Vec<u8>>> {
         let mut prefix = Vec::new();
         let verdicts = self.session.env_verdicts();
         for (name, value) in &self.env {
@@ -411,10 +433,10 @@ impl Command {
                 value: value.to_owned(),
             };
             match verdicts.known(name) {
-                Some(true) => ready.channel().tell(request),
+                Some(true) => ready.prepare().tell(request),
                 Some(false) => prefix.push(pair()),
                 None => {
-                    let granted = ready.channel().ask(request).await?;
+                    let granted = ready.prepare().ask(request).await?;
                     verdicts.learn(name, granted);
                     if !granted {
                         prefix.push(pair());
@@ -433,8 +455,12 @@ impl Command {
             script += &group::announce(token);
         }
         if let Some(directory) = &self.current_dir {
-            script += "cd -- \"$1\" && shift && ";
-            args.push(directory.as_bytes());
+            script += "CDPATH= cd -- \"$1\" && shift && ";
+            // To cd, \"-\" is the directory before.
+            args.push(match directory.as_bytes() {
+                b"-" => b"./-",
+                other => other,
+            });
         }
         let bare = script.is_empty() && env.is_empty();
         match &self.what {
@@ -456,7 +482,9 @@ impl Command {
             words.push(b"env");
             words.extend(env.iter().map(Vec::as_slice));
         }
-        let plain_words = script == "exec \"$@\"";
+        // In front of a name with "=", `env` would take the program for one more variable.
+        let variable = matches!(&self.what, What::Program(name) if name.as_bytes().contains(&b'='));
+        let plain_words = script == "exec \"$@\"" && !(variable && !env.is_empty());
         if !plain_words {
             words.extend([&b"sh"[..], b"-c", script.as_bytes(), b"sh"]);
         }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,9 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::exit::Signal;
 use super::group;
-use super::running::Ready;
+use super::running::{Guard, Ready};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Inbox, Link, OpenError, Transport};
+use crate::link::{Channel, End, Link, OpenError, Request, Transport};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
@@ -31,11 +32,11 @@ pub(super) enum Message {
     /// A connection from the host to this name and port.
     Dial(String, u16, oneshot::Sender<Result<Transport>>),
     /// A command begins that must not outlive the session.
-    Guard(Inbox),
+    Guard(Weak<Channel>),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
-    Signal(Inbox, Signal),
-    /// Close the session; answered when the connection is closed.
-    Close(oneshot::Sender<()>),
+    Signal(Arc<Channel>, Signal),
+    /// Close the session.
+    Close,
 }
 
 /// How a session ended.
@@ -51,8 +52,8 @@ type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenErro
 
 /// A step on the way of a signal.
 enum Step {
-    /// The process group is known: a channel is wanted to run `kill` on.
-    Group(u32, Signal),
+    /// A channel is wanted to run this line on.
+    Run(Vec<u8>),
     Done,
 }
 
@@ -60,8 +61,9 @@ pub(super) struct Driver {
     link: Link,
     host: String,
     home: mpsc::WeakUnboundedSender<Message>,
-    /// Kept open ahead, so that the next command costs one round trip.
-    spare: Option<Channel>,
+    /// Kept open ahead, so that the next command costs one round trip. One, or two where one of
+    /// them is kept back for signals.
+    spares: Vec<Channel>,
     /// Signals come before commands.
     urgent: VecDeque<Wanted>,
     waiting: VecDeque<Wanted>,
@@ -70,9 +72,13 @@ pub(super) struct Driver {
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
     dialling: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Commands to kill when the session is closed.
-    guarded: Vec<Inbox>,
+    guarded: Vec<Weak<Channel>>,
     /// How many channels have ended.
     epoch: u64,
+    /// How many channels the server had granted when it refused one more.
+    ceiling: Option<usize>,
+    /// The server closes channels that are not used: none is opened ahead until the next command.
+    spares_die: bool,
     /// The server refused a channel: wait until one has ended before asking again.
     full: bool,
 }
@@ -83,7 +89,7 @@ impl Driver {
             link,
             host,
             home,
-            spare: None,
+            spares: Vec::new(),
             urgent: VecDeque::new(),
             waiting: VecDeque::new(),
             opening: FuturesUnordered::new(),
@@ -92,6 +98,8 @@ impl Driver {
             dialling: FuturesUnordered::new(),
             guarded: Vec::new(),
             epoch: 0,
+            ceiling: None,
+            spares_die: false,
             full: false,
         }
     }
@@ -104,7 +112,6 @@ impl Driver {
         ended: watch::Sender<Option<Ended>>,
     ) {
         let mut lost = self.link.lost();
-        let mut closers = Vec::new();
         let mut closing = false;
         let mut patience = std::pin::pin!(tokio::time::sleep(CLOSE_GRACE));
         self.open_more();
@@ -116,18 +123,15 @@ impl Driver {
                         let _ = wanted.send(Err(self.closed()));
                     }
                     Some(Message::Channel(wanted)) => {
+                        self.spares_die = false;
                         self.waiting.push_back(wanted);
                         self.hand_out();
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
                     Some(Message::Dial(name, port, wanted)) => self.dial(name, port, wanted),
-                    Some(Message::Guard(inbox)) => self.guarded.push(inbox),
-                    Some(Message::Signal(inbox, signal)) => self.find_group(inbox, signal),
-                    Some(Message::Close(done)) => {
-                        closers.push(done);
-                        closing = true;
-                    }
-                    None => closing = true,
+                    Some(Message::Guard(channel)) => self.guarded.push(channel),
+                    Some(Message::Signal(channel, signal)) => self.find_group(channel, signal),
+                    Some(Message::Close) | None => closing = true,
                 },
                 Some((epoch, opened)) = self.opening.next() => match opened {
                     Ok((channel, end)) => {
@@ -141,12 +145,14 @@ impl Driver {
                 Some(_) = self.ends.next() => {
                     self.full = false;
                     self.epoch += 1;
-                    self.guarded.retain(|inbox| !inbox.has_exited());
+                    self.guarded.retain(|channel| {
+                        channel.upgrade().is_some_and(|channel| !channel.inbox().is_over())
+                    });
                     self.hand_out();
                 }
                 Some(()) = self.dialling.next() => {}
                 Some(step) = self.signals.next() => match step {
-                    Step::Group(pid, signal) => self.signal(pid, signal),
+                    Step::Run(line) => self.run_line(line),
                     Step::Done => {}
                 },
                 reason = lost.wait() => {
@@ -160,8 +166,10 @@ impl Driver {
             }
             if closing && !was_closing {
                 self.settle(&self.closed());
-                for inbox in std::mem::take(&mut self.guarded) {
-                    self.find_group(inbox, Signal::kill());
+                for channel in std::mem::take(&mut self.guarded) {
+                    if let Some(channel) = channel.upgrade() {
+                        self.find_group(channel, Signal::kill());
+                    }
                 }
                 patience
                     .as_mut()
@@ -172,9 +180,6 @@ impl Driver {
         self.link.disconnect().await;
         on_end(&Ended::Closed);
         ended.send_replace(Some(Ended::Closed));
-        for done in closers {
-            let _ = done.send(());
-        }
     }
 
     fn closed(&self) -> Error {
@@ -183,43 +188,46 @@ impl Driver {
 
     /// Takes in a channel nothing runs on.
     fn keep(&mut self, channel: Channel) {
-        if self.spare.is_none() {
-            self.spare = Some(channel);
-        }
-        // A second spare is let go of: dropping it closes it.
+        self.spares.push(channel);
         self.hand_out();
     }
 
-    /// Gives the spare channel to whoever waits longest, and sees to the next one.
+    /// Gives spare channels to those who wait longest, and sees to the next one.
     fn hand_out(&mut self) {
-        if self
-            .spare
-            .as_ref()
-            .is_some_and(|spare| spare.inbox().is_finished())
-        {
-            self.spare = None;
-        }
-        while let Some(spare) = self.spare.take() {
-            let next = self.urgent.pop_front().or_else(|| self.waiting.pop_front());
+        let before = self.spares.len();
+        self.spares.retain(|spare| !spare.inbox().is_finished());
+        self.spares_die |= self.spares.len() < before;
+        while let Some(spare) = self.spares.pop() {
+            // The last one the server grants is kept back where a signal may need it: else no
+            // command could be ended that holds one of the others.
+            let all_granted = self
+                .ceiling
+                .is_some_and(|most| most > 1 && self.ends.len() >= most);
+            let last = self.spares.is_empty() && all_granted && !self.guarded.is_empty();
+            let next = self.urgent.pop_front();
+            let next = next.or_else(|| (!last).then(|| self.waiting.pop_front()).flatten());
             let Some(next) = next else {
-                self.spare = Some(spare);
+                self.spares.push(spare);
                 break;
             };
             if let Err(Ok(ready)) = next.send(Ok(Ready::new(spare, self.home.clone()))) {
                 // The caller gave up: on to the next one.
-                self.spare = Some(ready.take_back());
+                self.spares.push(ready.take_back());
             }
         }
+        // More than one is let go of: dropping it closes it.
+        self.spares.truncate(1);
         self.open_more();
     }
 
     /// Opens channels for those who wait, and one ahead.
     fn open_more(&mut self) {
         self.waiting.retain(|waiting| !waiting.is_closed());
-        let wanted = self.urgent.len() + self.waiting.len() + 1;
+        let ahead = usize::from(!self.spares_die);
+        let wanted = self.urgent.len() + self.waiting.len() + ahead;
         while !self.full
             && self.opening.len() < MAX_OPENING
-            && self.opening.len() + usize::from(self.spare.is_some()) < wanted
+            && self.opening.len() + self.spares.len() < wanted
         {
             let (epoch, opening) = (self.epoch, self.link.open());
             self.opening
@@ -234,6 +242,7 @@ impl Driver {
             return;
         }
         self.full = true;
+        self.ceiling = Some(self.ends.len());
         // With no channel open and none on its way, waiting would be for nothing.
         if self.ends.is_empty() && self.opening.is_empty() {
             self.full = false;
@@ -268,22 +277,31 @@ impl Driver {
         }));
     }
 
-    fn find_group(&mut self, inbox: Inbox, signal: Signal) {
+    fn find_group(&mut self, channel: Arc<Channel>, signal: Signal) {
         self.signals.push(Box::pin(async move {
-            match std::future::poll_fn(|context| inbox.poll_pid(context)).await {
-                Some(pid) if !inbox.has_exited() => Step::Group(pid, signal),
-                _ => Step::Done,
+            let inbox = channel.inbox();
+            match inbox.pid().await {
+                _ if inbox.is_over() => Step::Done,
+                Some(pid) => Step::Run(group::signal(pid, &signal, !inbox.has_exited())),
+                None => {
+                    channel.tell(Request::Signal(signal.name().to_owned()));
+                    Step::Done
+                }
             }
         }));
     }
 
-    /// Runs `kill` on a channel of its own.
-    fn signal(&mut self, pid: u32, signal: Signal) {
+    /// Runs a line on a channel of its own, and waits for its end.
+    fn run_line(&mut self, line: Vec<u8>) {
         let (wanted, granted) = oneshot::channel();
         self.urgent.push_back(wanted);
         self.signals.push(Box::pin(async move {
             if let Ok(Ok(ready)) = granted.await {
-                group::signal(&ready.run(false).channel, pid, &signal).await;
+                let running = ready.run(Guard::None);
+                let _ = running.channel.outbox().close();
+                if let Ok(true) = running.channel.ask(Request::Exec(line)).await {
+                    let _ = running.channel.inbox().exit().await;
+                }
             }
             Step::Done
         }));

@@ -1,9 +1,11 @@
 //! How a remote command ended, and the signals it can be sent.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::Exit;
+use crate::printable::printable;
 
 /// A signal, by its name without `SIG` (RFC 4254, section 6.10).
 ///
@@ -84,9 +86,10 @@ impl ExitStatus {
                 core_dumped,
                 message,
             } => Ended::Signal {
-                signal: Signal(name),
+                // What a server says may end up on a terminal, or with another host.
+                signal: Signal::named(&name).unwrap_or_else(|_| Signal("UNKNOWN".to_owned())),
                 core_dumped,
-                message,
+                message: printable(&message),
             },
         })
     }
@@ -124,7 +127,7 @@ impl ExitStatus {
         )
     }
 
-    /// The server's words about the signal; often empty.
+    /// The server's words about the signal, without control characters; often empty.
     pub fn message(&self) -> &str {
         match &self.0 {
             Ended::Code(_) => "",
@@ -152,6 +155,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// All it wrote to standard error, byte for byte. With a terminal it is part of `stdout`.
     pub stderr: Vec<u8>,
+    /// Where it ran, for errors.
+    pub(super) host: Arc<str>,
 }
 
 impl Output {
@@ -170,8 +175,8 @@ impl Output {
         let said = String::from_utf8_lossy(&self.stderr);
         if let Some(last) = said.lines().rev().find(|line| !line.trim().is_empty()) {
             message += ": ";
-            message.extend(last.chars().filter(|c| !c.is_control()).take(200));
+            message += &printable(last);
         }
-        Err(Error::new(ErrorKind::NonZeroExit, "run", message))
+        Err(Error::new(ErrorKind::NonZeroExit, "run", message).with_host(&self.host))
     }
 }

@@ -6,7 +6,6 @@
 //! command, so that the id it tells is the group's.
 
 use super::exit::Signal;
-use crate::link::{Channel, Request};
 use crate::quote;
 
 /// Appears in front of the process id; random, so that no output looks like it by chance.
@@ -19,16 +18,14 @@ pub(super) fn announce(token: &str) -> String {
     format!("echo \"{token} $$\" >&2; ")
 }
 
-/// Sends a signal to the group led by `pid`, or to the process alone where it leads none. Waits
-/// for `kill` to end.
-pub(super) async fn signal(channel: &Channel, pid: u32, signal: &Signal) {
+/// The line that sends a signal to the group led by `pid`; or, where it leads none and `alone` says
+/// that the id is still its own, to the process alone.
+pub(super) fn signal(pid: u32, signal: &Signal, alone: bool) -> Vec<u8> {
     let name = signal.name();
     // The one spelling that dash, bash, zsh and ksh agree on.
-    let script =
-        format!("kill -s {name} -- -{pid} 2>/dev/null || kill -s {name} {pid} 2>/dev/null");
-    channel.outbox().close();
-    let line = quote::command_line(&["sh", "-c", &script]);
-    if let Ok(true) = channel.ask(Request::Exec(line)).await {
-        let _ = std::future::poll_fn(|context| channel.inbox().poll_exit(context)).await;
+    let mut script = format!("kill -s {name} -- -{pid} 2>/dev/null");
+    if alone {
+        script += &format!(" || kill -s {name} {pid} 2>/dev/null");
     }
+    quote::command_line(&["sh", "-c", &script])
 }

@@ -120,7 +120,9 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`], [`ErrorKind::ConnectFailed`], [`ErrorKind::TimedOut`],
-    /// [`ErrorKind::AuthFailed`], or one of the host key kinds.
+    /// [`ErrorKind::AuthFailed`], one of the host key kinds, [`ErrorKind::Unsupported`] where no
+    /// algorithm is in common, [`ErrorKind::Disconnected`] or [`ErrorKind::ProtocolViolation`] where
+    /// the server ends it amid the login, and what the prompter itself fails with.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection and leaves nothing behind.
@@ -250,10 +252,8 @@ impl Session {
     /// # Cancel safety
     /// Cancel safe: the session is closed all the same.
     pub async fn close(&self) {
-        let (done, closed) = oneshot::channel();
-        self.tell(Message::Close(done));
-        // An error means that the driver has ended, which closes too.
-        let _ = closed.await;
+        self.tell(Message::Close);
+        self.closed().await;
         if let Some(via) = &self.0.via {
             // Nobody else has it.
             Box::pin(via.close()).await;

@@ -8,9 +8,11 @@ use super::driver::Message;
 use super::exit::Signal;
 use crate::link::{Channel, Request};
 
-/// A channel nothing runs on yet. Dropping it gives it back to the driver.
+/// A channel nothing runs on yet. Dropping it gives it back to the driver, unless anything was sent
+/// on it: what one command set must not reach the next.
 pub(super) struct Ready {
     channel: Option<Channel>,
+    used: bool,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 
@@ -18,27 +20,32 @@ impl Ready {
     pub(super) fn new(channel: Channel, home: mpsc::WeakUnboundedSender<Message>) -> Self {
         Self {
             channel: Some(channel),
+            used: false,
             home,
         }
     }
 
-    pub(super) fn channel(&self) -> &Channel {
+    /// The channel, to prepare it for one command.
+    pub(super) fn prepare(&mut self) -> &Channel {
+        self.used = true;
         self.channel
             .as_ref()
             .expect("taken only by those who consume self")
     }
 
-    /// Takes the channel to run something on it. With `kill`, what runs ends with the guard.
-    pub(super) fn run(mut self, kill: bool) -> Running {
+    /// Takes the channel to run something on it.
+    pub(super) fn run(mut self, guard: Guard) -> Running {
         let home = self.home.clone();
-        let mut channel = self.take();
-        channel.set_kill_on_drop(kill);
-        if kill && let Some(home) = home.upgrade() {
-            let _ = home.send(Message::Guard(channel.inbox().clone()));
+        let channel = Arc::new(self.take());
+        channel.set_kill_on_drop(guard != Guard::None);
+        if guard != Guard::None
+            && let Some(home) = home.upgrade()
+        {
+            let _ = home.send(Message::Guard(Arc::downgrade(&channel)));
         }
         Running {
-            channel: Arc::new(channel),
-            kill,
+            channel,
+            guard,
             home,
         }
     }
@@ -58,6 +65,7 @@ impl Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         if let Some(channel) = self.channel.take()
+            && !self.used
             && let Some(home) = self.home.upgrade()
         {
             let _ = home.send(Message::Return(channel));
@@ -65,21 +73,32 @@ impl Drop for Ready {
     }
 }
 
+/// Whether a command must end with its child, and how it can be reached for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// It may go on.
+    None,
+    /// By the channel: by the `signal` request, or by hanging its terminal up.
+    Channel,
+    /// By its process group too, whose id a wrapper tells.
+    Group,
+}
+
 /// A channel that a command runs on, or is about to.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) channel: Arc<Channel>,
-    kill: bool,
+    guard: Guard,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 
 impl Running {
-    /// Signals the command's group where it tells its process id, else asks the server to.
+    /// Signals the command's group where its id is told, else asks the server to.
     pub(super) fn signal(&self, signal: &Signal) {
         match self.home.upgrade() {
-            Some(home) if self.kill => {
-                let inbox = self.channel.inbox().clone();
-                let _ = home.send(Message::Signal(inbox, signal.clone()));
+            Some(home) if self.guard == Guard::Group => {
+                let channel = Arc::clone(&self.channel);
+                let _ = home.send(Message::Signal(channel, signal.clone()));
             }
             _ => self.channel.tell(Request::Signal(signal.name().to_owned())),
         }
@@ -88,13 +107,15 @@ impl Running {
     /// Kills the command: both ways, since the second `KILL` does no harm.
     pub(super) fn kill(&self) {
         self.channel.tell(Request::Signal(Signal::KILL.to_owned()));
-        self.signal(&Signal::kill());
+        if self.guard == Guard::Group {
+            self.signal(&Signal::kill());
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.kill && !self.channel.inbox().has_exited() {
+        if self.guard != Guard::None && !self.channel.inbox().is_over() {
             self.kill();
         }
     }

@@ -42,7 +42,9 @@ impl Stdio {
 /// A command's standard input.
 ///
 /// What a write accepted is sent, in order, even if the write's future or this handle is dropped
-/// meanwhile. Shutting it down, or dropping it, ends the input (EOF) behind what was accepted.
+/// meanwhile. Shutting it down, or dropping it, ends the input (EOF) behind what was accepted; that
+/// it succeeds does not mean that all is sent, which [flushing](tokio::io::AsyncWriteExt::flush)
+/// waits for.
 /// Writes wait while the remote does not read: about 1 MiB is accepted ahead.
 #[derive(Debug)]
 pub struct ChildStdin {
@@ -75,8 +77,7 @@ impl AsyncWrite for ChildStdin {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.channel.outbox().close();
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.channel.outbox().close().map_err(broken_pipe))
     }
 }
 
@@ -89,7 +90,8 @@ fn broken_pipe(_: Broken) -> io::Error {
 
 impl Drop for ChildStdin {
     fn drop(&mut self) {
-        self.channel.outbox().close();
+        // What is lost with a broken channel is lost anyway.
+        let _ = self.channel.outbox().close();
     }
 }
 

@@ -45,7 +45,8 @@ impl Pty {
         self
     }
 
-    /// Sets a mode by its opcode (RFC 4254, section 8): 53 (ECHO) with 0 turns echo off.
+    /// Sets a mode by its opcode (RFC 4254, section 8): 53 (ECHO) with 0 turns echo off. Opcodes
+    /// that the RFC does not list are left out.
     #[must_use]
     pub fn mode(mut self, opcode: u8, value: u32) -> Self {
         self.0.modes.push((opcode, value));

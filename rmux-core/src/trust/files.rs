@@ -6,11 +6,13 @@ use std::path::Path;
 
 use rmux_proto::known_hosts::{self, FileKind, HostKey, HostName, KnownHosts};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 
-/// Reads the user's files, then the system's.
-pub(super) fn load(host: &Host) -> Result<KnownHosts> {
+/// Reads the user's files, then the system's. One that does not exist is empty; any other that
+/// cannot be read is an error where new keys are accepted unseen, because the key that it holds
+/// would be replaced by whatever the server shows.
+pub(super) fn load(host: &Host, accepts_unseen: bool) -> Result<KnownHosts> {
     let mut known = KnownHosts::new();
     let user = host
         .user_known_hosts
@@ -24,6 +26,10 @@ pub(super) fn load(host: &Host) -> Result<KnownHosts> {
         match std::fs::read(path) {
             Ok(bytes) => known.add_file(path.display().to_string(), kind, bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if accepts_unseen => {
+                let error = Error::io("read known_hosts", path.display(), error);
+                return Err(error.with_host(&host.name));
+            }
             // ssh too goes on with what it can read: an unknown key is then refused or asked about.
             Err(error) => tracing::warn!(path = %path.display(), %error, "cannot read known_hosts"),
         }
@@ -32,10 +38,22 @@ pub(super) fn load(host: &Host) -> Result<KnownHosts> {
 }
 
 /// Appends the key to the first of the user's files, which is created where there is none.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for a name that would mean other hosts too, or break the line.
 pub(super) fn remember(host: &Host, name: &HostName, key: &HostKey) -> Result<()> {
     let Some(path) = host.user_known_hosts.first() else {
         return Ok(());
     };
+    let bare = match &host.host_key_alias {
+        Some(alias) => without_port(alias),
+        None => &host.hostname,
+    };
+    if !known_hosts::may_be_recorded(bare) {
+        let message = format!("{bare:?} cannot stand in known_hosts");
+        let error = Error::new(ErrorKind::InvalidInput, "remember host key", message);
+        return Err(error.with_host(&host.name));
+    }
     let looked_up = String::from_utf8_lossy(name.lookup()).into_owned();
     let line = if host.hash_known_hosts {
         let mut salt = [0; 20];
@@ -47,6 +65,15 @@ pub(super) fn remember(host: &Host, name: &HostName, key: &HostKey) -> Result<()
     append(path, line.as_bytes()).map_err(|error| {
         Error::io("remember host key", path.display(), error).with_host(&host.name)
     })
+}
+
+/// An alias may be spelled as `known_hosts` spells a name with its port: `[name]:port`.
+fn without_port(alias: &str) -> &str {
+    let inner = alias.strip_prefix('[').and_then(|rest| {
+        let (name, port) = rest.rsplit_once("]:")?;
+        port.parse::<u16>().is_ok().then_some(name)
+    });
+    inner.unwrap_or(alias)
 }
 
 /// Adds a line at the end. One `write` under an exclusive lock, so that neither another rmux nor a
@@ -116,6 +143,65 @@ mod tests {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         append(&path, b"b\n").unwrap();
         assert_eq!(mode(&path), 0o644);
+    }
+
+    #[test]
+    fn a_name_that_means_other_hosts_is_not_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_hosts");
+        let blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20abcdefghijklmnopqrstuvwxyz012345";
+        let key = HostKey::from_blob(blob).unwrap();
+        let mut host = Host::example();
+        host.user_known_hosts = vec![path.clone()];
+        let evil = [
+            "*",
+            "a?c",
+            "!a",
+            "a,b",
+            "a b",
+            "@cert-authority",
+            "#a",
+            "a\n* ssh-ed25519 AAAA",
+            "[*]:22",
+            "[a]:22,*",
+            "[a]:x",
+            "",
+        ];
+        for hashed in [false, true] {
+            host.hash_known_hosts = hashed;
+            for name in evil {
+                host.host_key_alias = Some(name.to_owned());
+                let error = remember(&host, &HostName::alias(name), &key).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+                assert!(error.message().ends_with("cannot stand in known_hosts"));
+                host.host_key_alias = None;
+                host.hostname = name.to_owned();
+                let refused = remember(&host, &HostName::new(name, 2222), &key);
+                assert!(refused.is_err(), "{name:?}");
+            }
+        }
+        assert!(!path.exists(), "nothing was written");
+        host.hash_known_hosts = false;
+        for good in ["the-box", "[127.0.0.1]:2222", "[::1]:22", "fe80::1%eth0"] {
+            host.host_key_alias = Some(good.to_owned());
+            remember(&host, &HostName::alias(good), &key).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_fatal_only_where_new_keys_are_accepted_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut host = Host::example();
+        host.user_known_hosts = vec![folder.path().join("missing")];
+        assert!(load(&host, true).is_ok());
+        // A folder cannot be read as a file, not even by root.
+        host.user_known_hosts.push(folder.path().to_owned());
+        assert!(load(&host, false).is_ok());
+        let error = load(&host, true).unwrap_err();
+        assert_eq!(error.operation(), "read known_hosts");
+        let path = folder.path().display().to_string();
+        assert!(error.message().contains(&path), "{error}");
     }
 
     #[test]

@@ -26,9 +26,20 @@ pub(crate) struct Judge {
 
 impl Judge {
     /// Reads the host's `known_hosts` files. One that does not exist is empty.
+    ///
+    /// # Errors
+    /// That of a file which cannot be read, where the policy accepts new keys without a question.
     pub(crate) async fn load(host: &Host, policy: Option<HostKeyPolicy>) -> Result<Self> {
+        let policy = policy.unwrap_or(match host.strict_host_key_checking {
+            Some(StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No) => {
+                HostKeyPolicy::AcceptNew
+            }
+            Some(StrictHostKeyChecking::Ask) | None => HostKeyPolicy::Ask,
+            Some(StrictHostKeyChecking::Yes) => HostKeyPolicy::Strict,
+        });
         let files = host.clone();
-        let known = tokio::task::spawn_blocking(move || files::load(&files))
+        let accepts_unseen = policy == HostKeyPolicy::AcceptNew;
+        let known = tokio::task::spawn_blocking(move || files::load(&files, accepts_unseen))
             .await
             .expect("reading known_hosts does not panic")?;
         Ok(Self {
@@ -36,13 +47,7 @@ impl Judge {
                 Some(alias) => HostName::alias(alias),
                 None => HostName::new(&host.hostname, host.port),
             },
-            policy: policy.unwrap_or(match host.strict_host_key_checking {
-                Some(StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No) => {
-                    HostKeyPolicy::AcceptNew
-                }
-                Some(StrictHostKeyChecking::Ask) | None => HostKeyPolicy::Ask,
-                Some(StrictHostKeyChecking::Yes) => HostKeyPolicy::Strict,
-            }),
+            policy,
             known,
             host: host.clone(),
         })

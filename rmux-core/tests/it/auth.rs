@@ -1,6 +1,7 @@
 //! Logging in: key files, passphrases, agents, passwords, questions.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -341,6 +342,244 @@ async fn questions_round_by_round() {
     *script.answers.lock().unwrap() = vec![vec!["1234", "me"]];
     keeps_out(config.prompter(script)).await;
     server.stop().await;
+}
+
+/// Knows the account's password and nothing else.
+struct PasswordOnly(&'static str);
+
+impl Prompter for PasswordOnly {
+    fn password<'a>(&'a self, _: &'a PasswordPrompt) -> Answer<'a, Option<Secret>> {
+        Box::pin(async { Ok(Some(Secret::new(self.0))) })
+    }
+}
+
+#[tokio::test]
+async fn questions_that_nobody_answers_leave_the_password_a_chance() {
+    let server = EmbeddedServer::builder()
+        .password("pa ss")
+        .keyboard_interactive([Round::new("", "")
+            .secret("PIN: ", "1234")
+            .echoed("Name: ", "me")])
+        .start()
+        .await
+        .unwrap();
+    let config = embedded(&server).await;
+    lets_in(config.clone().prompter(Arc::new(PasswordOnly("pa ss")))).await;
+    lets_in(config.clone().password("pa ss")).await;
+    keeps_out(config.clone().prompter(Arc::new(PasswordOnly("no")))).await;
+    server.stop().await;
+
+    // Further rounds are declined likewise, and the same with one question.
+    let server = EmbeddedServer::builder()
+        .password("pa ss")
+        .keyboard_interactive([
+            Round::new("", "").secret("Code by mail: ", ""),
+            Round::new("", "only read this"),
+            Round::new("", "").secret("Code by phone: ", "99"),
+        ])
+        .start()
+        .await
+        .unwrap();
+    let config = embedded(&server).await;
+    lets_in(config.clone().prompter(Arc::new(PasswordOnly("pa ss")))).await;
+    lets_in(config.password("pa ss")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_set_password_answers_a_question_for_a_password_and_no_other() {
+    let rounds = |prompt| [Round::new("", "").secret(prompt, "pa ss")];
+    let server = EmbeddedServer::builder()
+        .keyboard_interactive(rounds("Password for you: "))
+        .start()
+        .await
+        .unwrap();
+    let config = embedded(&server).await;
+    lets_in(config.clone().password("pa ss")).await;
+    let error = keeps_out(config.password("wrong")).await;
+    let said = "the password was not accepted";
+    assert_eq!(error.to_string().matches(said).count(), 1, "{error}");
+    server.stop().await;
+
+    let server = EmbeddedServer::builder()
+        .keyboard_interactive(rounds("Code by mail: "))
+        .start()
+        .await
+        .unwrap();
+    keeps_out(embedded(&server).await.password("pa ss")).await;
+    let script = Arc::new(Script::default());
+    *script.answers.lock().unwrap() = vec![vec!["pa ss"]];
+    let asking = embedded(&server).await.prompter(script.clone());
+    lets_in(asking.password("never sent")).await;
+    assert_eq!(script.asked(), [": Code by mail: -"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_set_password_is_tried_once() {
+    // The server would take it by the method that comes second.
+    let server = EmbeddedServer::builder()
+        .password("pa ss")
+        .keyboard_interactive([Round::new("", "").secret("Password: ", "another")])
+        .start()
+        .await
+        .unwrap();
+    let error = keeps_out(embedded(&server).await.password("pa ss")).await;
+    assert!(
+        error.to_string().contains("the password was not accepted"),
+        "{error}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_any_method_is_no_broken_protocol() {
+    let server = EmbeddedServer::builder().start().await.unwrap();
+    let config = embedded(&server).await.identity_file("/no/such/key");
+    let error = keeps_out(config).await;
+    assert!(error.to_string().contains("no other method"), "{error}");
+    assert!(error.to_string().contains("/no/such/key"), "{error}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_key_without_its_public_half_is_unlocked_once() {
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["PEM", "PKCS8"] {
+        let key = folder.path().join(format);
+        make_key(
+            &key,
+            &["-t", "rsa", "-b", "2048", "-m", format],
+            "open sesame",
+        );
+        let public = key.with_extension("pub");
+        sshd.authorize(&std::fs::read_to_string(&public).unwrap());
+        std::fs::remove_file(public).unwrap();
+        let script = Arc::new(Script::default());
+        *script.passphrases.lock().unwrap() = vec!["open sesame", "open sesame"];
+        lets_in(keyless(&sshd).identity_file(&key).prompter(script.clone())).await;
+        assert_eq!(script.asked(), ["passphrase 1"], "{format}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_ignored_unless_an_agent_holds_it() {
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let key = copy_of_key(&sshd, folder.path());
+    for mode in [0o640, 0o604, 0o620] {
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+        let error = keeps_out(keyless(&sshd).identity_file(&key)).await;
+        let said = format!("its mode is {mode:04o}");
+        assert!(error.to_string().contains(&said), "{error}");
+    }
+    // The next one is still used, and so is the agent, which has its own copy.
+    lets_in(
+        keyless(&sshd)
+            .identity_file(&key)
+            .identity_file(sshd.client_key()),
+    )
+    .await;
+    let agent = Agent::start();
+    agent.add(&sshd.client_key());
+    let socket = agent.socket().display().to_string();
+    let held = without_keys(&sshd).option("IdentityAgent", socket);
+    lets_in(held.option("IdentitiesOnly", "yes").identity_file(&key)).await;
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    lets_in(keyless(&sshd).identity_file(&key)).await;
+}
+
+fn copy_of_key(sshd: &Sshd, folder: &Path) -> PathBuf {
+    let key = folder.join("key");
+    std::fs::copy(sshd.client_key(), &key).unwrap();
+    std::fs::write(key.with_extension("pub"), sshd.client_public_key()).unwrap();
+    key
+}
+
+#[tokio::test]
+async fn an_identity_that_is_no_file_is_passed_over() {
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let error = keeps_out(keyless(&sshd).identity_file(&pipe)).await;
+    assert!(error.to_string().contains("no regular file"), "{error}");
+    lets_in(
+        keyless(&sshd)
+            .identity_file(&pipe)
+            .identity_file(sshd.client_key()),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_s_certificate_for_a_named_key_is_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, key) = (folder.path().join("ca"), folder.path().join("key"));
+    make_key(&authority, &["-t", "ed25519"], "");
+    make_key(&key, &["-t", "ed25519"], "");
+    let trusted = authority.with_extension("pub").display().to_string();
+    let sshd = Sshd::builder()
+        .option("TrustedUserCAKeys", &trusted)
+        .start();
+    let certified = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-I", "id", "-n", sshd.user(), "-s"])
+        .args([&authority, &key.with_extension("pub")])
+        .status();
+    assert!(certified.expect("ssh-keygen runs").success());
+    // It takes the certificate beside the key too.
+    let agent = Agent::start();
+    agent.add(&key);
+    assert_eq!(agent.public_keys().len(), 2);
+    let config = without_keys(&sshd)
+        .option("IdentityAgent", agent.socket().display().to_string())
+        .option("IdentitiesOnly", "yes");
+    lets_in(config.clone().identity_file(&key)).await;
+    keeps_out(config.identity_file(sshd.stranger_key())).await;
+}
+
+/// Stands before a real agent and holds back each request to sign, as a person who is slow to
+/// confirm does.
+fn hesitating(agent: &Agent, folder: &Path) -> PathBuf {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const SIGN_REQUEST: u8 = 13;
+    let (socket, real) = (folder.join("agent"), agent.socket().to_owned());
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let agent = tokio::net::UnixStream::connect(&real).await.unwrap();
+            let (mut requests, mut to_client) = client.into_split();
+            let (mut answers, mut to_agent) = agent.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut answers, &mut to_client).await });
+            tokio::spawn(async move {
+                while let Ok(length) = requests.read_u32().await {
+                    let mut request = vec![0; length as usize];
+                    requests.read_exact(&mut request).await.unwrap();
+                    if request.first() == Some(&SIGN_REQUEST) {
+                        tokio::time::sleep(Duration::from_secs(3)).await;
+                    }
+                    to_agent.write_u32(length).await.unwrap();
+                    to_agent.write_all(&request).await.unwrap();
+                }
+            });
+        }
+    });
+    socket
+}
+
+#[tokio::test]
+async fn a_signature_that_a_person_confirms_does_not_run_into_the_deadline() {
+    let sshd = Sshd::start();
+    let agent = Agent::start();
+    agent.add(&sshd.client_key());
+    let folder = tempfile::tempdir().unwrap();
+    let socket = hesitating(&agent, folder.path());
+    let config = without_keys(&sshd)
+        .option("IdentityAgent", socket.display().to_string())
+        .connect_timeout(Duration::from_secs(2));
+    lets_in(config).await;
 }
 
 #[tokio::test]

@@ -165,3 +165,65 @@ async fn a_terminal_is_hung_up_when_its_child_is_dropped() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn what_outlives_its_leader_is_ended_too() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    // The leader is gone at once; its child keeps the output, and so the call, waiting.
+    let mut command = session.shell("sleep 6110 & exit 0");
+    command.timeout(Duration::from_millis(600));
+    let error = within(LIMIT, "the timeout", command.output())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    eventually(LIMIT, "the child is ended", || !runs("6110")).await;
+}
+
+#[tokio::test]
+async fn a_command_whose_output_was_too_much_can_still_be_killed() {
+    let sshd = Sshd::start();
+    let config = crate::fixture::config(&sshd)
+        .memory_budget(1 << 20)
+        .spill_limit(1 << 20);
+    let session = crate::fixture::connect(config).await;
+    let mut command = session.shell("yes | head -c 8000000; exec sleep 6111");
+    let child = command.kill_on_drop(true).spawn().await.unwrap();
+    eventually(LIMIT, "it runs", || runs("6111")).await;
+    let error = within(LIMIT, "the limit", child.wait_with_output())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(error.host(), Some("127.0.0.1"));
+    eventually(LIMIT, "it is ended", || !runs("6111")).await;
+}
+
+#[tokio::test]
+async fn a_full_server_still_grants_a_channel_to_kill_with() {
+    let sshd = Sshd::builder().option("MaxSessions", "3").start();
+    let session = session(&sshd).await;
+    // Shows how many the server grants.
+    let probes = (0..6).map(|_| {
+        let command = session.shell("sleep 0.1");
+        async move { command.output().await }
+    });
+    for probe in futures_util::future::join_all(probes).await {
+        probe.unwrap();
+    }
+    let all = (0..8).map(|_| {
+        let mut command = session.shell("exec sleep 6112");
+        command.timeout(Duration::from_secs(2));
+        async move { command.output().await }
+    });
+    let all = within(LIMIT, "the timeouts", futures_util::future::join_all(all)).await;
+    assert!(all.into_iter().all(|one| one.is_err()));
+    eventually(LIMIT, "none is left", || !runs("6112")).await;
+    let next = session.command("true");
+    assert!(
+        within(LIMIT, "the next", next.output())
+            .await
+            .unwrap()
+            .status
+            .success()
+    );
+}

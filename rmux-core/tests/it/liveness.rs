@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rmux_core::{CloseReason, ErrorKind};
+use rmux_core::{CloseReason, ErrorKind, WhenFull};
 use rmux_testkit::relay::{Direction, Relay};
 use rmux_testkit::sshd::Sshd;
 
@@ -118,4 +118,106 @@ async fn a_connect_that_is_cancelled_closes_its_socket() {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_given_up_amid_uploads() {
+    let sshd = Sshd::start();
+    let config = config(&sshd).keepalive(Duration::from_millis(400), 2);
+    let session = connect(config).await;
+    let uploads: Vec<_> = (0..8)
+        .map(|_| {
+            let command = session
+                .shell("cat >/dev/null")
+                .input(vec![b'x'; 64 << 20])
+                .clone();
+            tokio::spawn(async move { command.output().await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    sshd.suspend();
+    let ended = within(Duration::from_secs(6), "the end", session.closed()).await;
+    sshd.resume();
+    assert!(matches!(ended, CloseReason::Lost(_)));
+    for upload in uploads {
+        // The first ones may have been through.
+        let _ = within(Duration::from_secs(2), "an upload", upload).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_amid_many_blocked_uploads_do_not_stop_the_session() {
+    let sshd = Sshd::builder().option("MaxSessions", "50").start();
+    let relay = Relay::to(sshd.addr()).start().await;
+    let session = connect(relayed(&sshd, &relay).keepalive(Duration::ZERO, 0)).await;
+    let mut children = Vec::new();
+    for _ in 0..40 {
+        let mut child = session.shell("cat >/dev/null").spawn().await.unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        tokio::spawn(async move {
+            let piece = vec![b'x'; 1 << 20];
+            while tokio::io::AsyncWriteExt::write_all(&mut stdin, &piece)
+                .await
+                .is_ok()
+            {}
+        });
+        children.push(child);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    relay.stall(Direction::Up);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for child in &children {
+        child.resize(90, 40);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    relay.resume();
+    let command = session.command("true");
+    let output = within(Duration::from_secs(20), "a new command", command.output()).await;
+    assert!(output.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_lets_a_waiting_session_go_on() {
+    let sshd = Sshd::start();
+    let config = config(&sshd)
+        .memory_budget(1 << 20)
+        .when_full(WhenFull::Wait);
+    let session = connect(config).await;
+    let mut child = session
+        .shell("head -c 30000000 /dev/zero; exit 3")
+        .spawn()
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(child.stdout.take());
+    let status = within(Duration::from_secs(10), "the status", child.wait())
+        .await
+        .unwrap();
+    assert_eq!(status.code(), Some(3));
+
+    // And closing does not wait for a reader.
+    let child = session
+        .shell("head -c 30000000 /dev/zero")
+        .spawn()
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    within(Duration::from_secs(6), "close", session.close()).await;
+    let error = within(
+        Duration::from_secs(2),
+        "the child",
+        child.wait_with_output(),
+    )
+    .await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn closing_twice_waits_twice() {
+    let sshd = Sshd::start();
+    let session = connect(config(&sshd)).await;
+    let (first, second) = (session.clone(), session.clone());
+    tokio::join!(first.close(), second.close());
+    assert!(session.is_closed());
+    assert!(matches!(session.closed().await, CloseReason::Closed));
 }

@@ -7,7 +7,9 @@ use rmux_core::{Config, ErrorKind, Output, Pty, Result, Session, Signal, Stdio};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fixture::{session, within};
+use rmux_testkit::relay::{Direction, Relay};
+
+use crate::fixture::{connect, relayed, session, within};
 
 /// Compiles only if the futures may be spawned on any runtime.
 #[test]
@@ -148,7 +150,14 @@ async fn environment_reaches_the_command_whether_the_server_takes_it_or_not() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("for a line too\n"), "{text}");
-    for (name, value) in [("A=B", "x"), ("", "x"), ("N\0", "x"), ("N", "\0")] {
+    for (name, value) in [
+        ("A=B", "x"),
+        ("", "x"),
+        ("N\0", "x"),
+        ("N", "\0"),
+        ("--split-string", "echo injected"),
+        ("-u", "HOME"),
+    ] {
         let error = session
             .command("true")
             .env(name, value)
@@ -294,4 +303,93 @@ async fn what_cannot_be_sent_is_refused_before_anything_is() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.host(), Some("127.0.0.1"));
     }
+}
+
+#[tokio::test]
+async fn what_a_cancelled_command_set_does_not_reach_the_next() {
+    let sshd = Sshd::builder().option("AcceptEnv", "LEAK_*").start();
+    let relay = Relay::to(sshd.addr()).start().await;
+    let session = connect(relayed(&sshd, &relay)).await;
+    session.command("true").output().await.unwrap();
+    relay.stall(Direction::Down);
+    let mut cancelled = session.command("true");
+    cancelled.env("LEAK_TOKEN", "secret");
+    let patience = Duration::from_millis(200);
+    assert!(
+        tokio::time::timeout(patience, cancelled.output())
+            .await
+            .is_err()
+    );
+    relay.resume();
+    for _ in 0..3 {
+        let output = session
+            .shell("echo \"<$LEAK_TOKEN>\"")
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "<>\n");
+    }
+}
+
+#[tokio::test]
+async fn directories_and_programs_that_shells_read_in_their_own_way() {
+    let sshd = Sshd::builder().option("AcceptEnv", "CDPATH").start();
+    let session = session(&sshd).await;
+    let home = session.shell("pwd").output().await.unwrap().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("share")).unwrap();
+    let output = session
+        .command("pwd")
+        .env("CDPATH", "/usr")
+        .current_dir("share")
+        .output()
+        .await
+        .unwrap();
+    // There is no such folder in the account's home, and none elsewhere is meant.
+    assert!(
+        !output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let before = session
+        .command("pwd")
+        .current_dir("-")
+        .output()
+        .await
+        .unwrap();
+    assert_ne!(before.stdout, home, "\"-\" is a name");
+    assert!(!before.status.success());
+
+    let program = folder.path().join("a=b");
+    std::fs::write(&program, "#!/bin/sh\necho ran $0\n").unwrap();
+    std::fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let output = session
+        .command(&program)
+        .env("REFUSED", "x")
+        .output()
+        .await
+        .unwrap();
+    let expected = format!("ran {}\n", program.display());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[tokio::test]
+async fn secrets_do_not_show_when_a_command_is_printed_or_refused() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command = session.command("cat");
+    command.env("TOKEN", "hidden-value").input("hidden-input");
+    assert!(!format!("{command:?}").contains("hidden"));
+    let error = session
+        .command("x")
+        .arg("hidden\0")
+        .output()
+        .await
+        .unwrap_err();
+    assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+    assert!(error.to_string().contains("argument 1"), "{error}");
 }

@@ -103,6 +103,52 @@ async fn accepted_keys_are_remembered_plain_or_hashed() {
 }
 
 #[tokio::test]
+async fn a_name_that_would_mean_other_hosts_is_not_remembered() {
+    let sshd = Sshd::start();
+    for hashed in ["no", "yes"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, path) = knowing(&sshd, &folder, "# mine\n");
+        let config = config
+            .option("HashKnownHosts", hashed)
+            .host_key_policy(HostKeyPolicy::AcceptNew);
+        for alias in ["*", "[*]:22", "a,b"] {
+            let aliased = config.clone().option("HostKeyAlias", alias);
+            Session::connect("127.0.0.1", aliased)
+                .await
+                .unwrap()
+                .close()
+                .await;
+        }
+        let lines = config.option("HostKeyAlias", "a\n* ssh-ed25519 AAAA");
+        assert_eq!(refused(lines).await.kind(), ErrorKind::ConfigInvalid);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\n");
+    }
+}
+
+#[tokio::test]
+async fn new_keys_are_accepted_only_where_all_files_can_be_read() {
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (config, path) = knowing(&sshd, &folder, "");
+    // A folder cannot be read as a file, not even by root.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    for accepting in [
+        config.clone().host_key_policy(HostKeyPolicy::AcceptNew),
+        config.clone().option("StrictHostKeyChecking", "accept-new"),
+    ] {
+        let error = refused(accepting).await;
+        assert_eq!(error.operation(), "read known_hosts", "{error}");
+        assert_eq!(error.host(), Some("127.0.0.1"));
+    }
+    // Where a person is asked, it goes on with what can be read, as ssh does.
+    let yes = Arc::new(Says(true, AtomicUsize::new(0)));
+    let asking = config.prompter(yes);
+    let session = Session::connect("127.0.0.1", asking).await;
+    session.unwrap().close().await;
+}
+
+#[tokio::test]
 async fn a_changed_key_is_refused_by_every_policy_and_nothing_is_written() {
     let sshd = Sshd::start();
     let other = Sshd::builder().new_host_keys().start();

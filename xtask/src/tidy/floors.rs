@@ -12,6 +12,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("error", 1),
     ("event", 1),
     ("host", 1),
+    ("printable", 1),
     ("prompt", 1),
     ("quote", 1),
     ("secret", 1),
