@@ -338,10 +338,10 @@ impl State {
 
     /// The stream ended without the wrapper's line: what was held is output after all.
     fn give_up_marker(&mut self, limits: Limits) {
-        if let Some(mut marker) = self.marker.take() {
-            if let Err(error) = self.push(Stream::Stderr, marker.take(), limits) {
-                self.failed.get_or_insert(error);
-            }
+        if let Some(mut marker) = self.marker.take()
+            && let Err(error) = self.push(Stream::Stderr, marker.take(), limits)
+        {
+            self.failed.get_or_insert(error);
         }
     }
 }

@@ -172,7 +172,10 @@ impl Command {
     }
 
     /// Whether dropping the [`Child`] kills the command's process group. Default: no; then the
-    /// command goes on without input, and its output goes nowhere.
+    /// command goes on without input, and its piped output goes nowhere.
+    ///
+    /// Where the server ignores signals, this takes one more channel for a moment; while such
+    /// commands run, one of those that the server grants is kept back for it.
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
@@ -291,7 +294,7 @@ impl Command {
 
     async fn start_on_ready(&self, [stdin, stdout, stderr]: [Stdio; 3]) -> Result<Child> {
         self.check()?;
-        let mut ready = self.session.ready().await?;
+        let mut ready = self.session.ready(self.kills()).await?;
         let prefix = self.send_env(&mut ready).await?;
         let running = ready.run(match (self.kills(), &self.pty) {
             (false, _) => Guard::None,
@@ -483,8 +486,9 @@ impl Command {
             words.extend(env.iter().map(Vec::as_slice));
         }
         // In front of a name with "=", `env` would take the program for one more variable.
-        let variable = matches!(&self.what, What::Program(name) if name.as_bytes().contains(&b'='));
-        let plain_words = script == "exec \"$@\"" && !(variable && !env.is_empty());
+        let ambiguous = !env.is_empty()
+            && matches!(&self.what, What::Program(name) if name.as_bytes().contains(&b'='));
+        let plain_words = !ambiguous && script == "exec \"$@\"";
         if !plain_words {
             words.extend([&b"sh"[..], b"-c", script.as_bytes(), b"sh"]);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::exit::Signal;
 use super::group;
@@ -22,6 +23,10 @@ use crate::link::{Channel, End, Link, OpenError, Request, Transport};
 const MAX_OPENING: usize = 8;
 /// How long signals that are on their way may take when the session is closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// How long to wait before a refused channel is asked for again where only the server can know when
+/// there is room.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// What handles ask of the driver.
 pub(super) enum Message {
@@ -39,6 +44,13 @@ pub(super) enum Message {
     Close,
 }
 
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How a session ended.
 #[derive(Debug, Clone)]
 pub(super) enum Ended {
@@ -46,7 +58,13 @@ pub(super) enum Ended {
     Lost(Error),
 }
 
-type Wanted = oneshot::Sender<Result<Ready>>;
+/// A caller who waits for a channel.
+pub(super) struct Wanted {
+    pub(super) reply: oneshot::Sender<Result<Ready>>,
+    /// Whether what will run on it must not outlive its caller.
+    pub(super) guarded: bool,
+}
+
 /// The answer, with the epoch in which the channel was asked for.
 type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenError>)> + Send>>;
 
@@ -61,22 +79,24 @@ pub(super) struct Driver {
     link: Link,
     host: String,
     home: mpsc::WeakUnboundedSender<Message>,
-    /// Kept open ahead, so that the next command costs one round trip. One, or two where one of
-    /// them is kept back for signals.
+    /// Kept open ahead, so that the next command costs one round trip; one more while there are
+    /// commands that may have to be ended.
     spares: Vec<Channel>,
     /// Signals come before commands.
-    urgent: VecDeque<Wanted>,
+    urgent: VecDeque<oneshot::Sender<Result<Ready>>>,
     waiting: VecDeque<Wanted>,
     opening: FuturesUnordered<Opening>,
     ends: FuturesUnordered<End>,
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
     dialling: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Held by channels that were handed out for commands to guard.
+    promised: Vec<Weak<()>>,
     /// Commands to kill when the session is closed.
     guarded: Vec<Weak<Channel>>,
     /// How many channels have ended.
     epoch: u64,
-    /// How many channels the server had granted when it refused one more.
-    ceiling: Option<usize>,
+    /// When to ask again although no channel of ours has ended.
+    retry: Option<Instant>,
     /// The server closes channels that are not used: none is opened ahead until the next command.
     spares_die: bool,
     /// The server refused a channel: wait until one has ended before asking again.
@@ -96,9 +116,10 @@ impl Driver {
             ends: FuturesUnordered::new(),
             signals: FuturesUnordered::new(),
             dialling: FuturesUnordered::new(),
+            promised: Vec::new(),
             guarded: Vec::new(),
             epoch: 0,
-            ceiling: None,
+            retry: None,
             spares_die: false,
             full: false,
         }
@@ -120,7 +141,7 @@ impl Driver {
             tokio::select! {
                 message = messages.recv(), if !closing || !messages.is_closed() => match message {
                     Some(Message::Channel(wanted)) if closing => {
-                        let _ = wanted.send(Err(self.closed()));
+                        let _ = wanted.reply.send(Err(self.closed()));
                     }
                     Some(Message::Channel(wanted)) => {
                         self.spares_die = false;
@@ -150,6 +171,11 @@ impl Driver {
                     });
                     self.hand_out();
                 }
+                () = sleep_until(self.retry) => {
+                    self.retry = None;
+                    self.full = false;
+                    self.open_more();
+                }
                 Some(()) = self.dialling.next() => {}
                 Some(step) = self.signals.next() => match step {
                     Step::Run(line) => self.run_line(line),
@@ -171,9 +197,7 @@ impl Driver {
                         self.find_group(channel, Signal::kill());
                     }
                 }
-                patience
-                    .as_mut()
-                    .reset(tokio::time::Instant::now() + CLOSE_GRACE);
+                patience.as_mut().reset(Instant::now() + CLOSE_GRACE);
             }
         }
         messages.close();
@@ -198,33 +222,50 @@ impl Driver {
         self.spares.retain(|spare| !spare.inbox().is_finished());
         self.spares_die |= self.spares.len() < before;
         while let Some(spare) = self.spares.pop() {
-            // The last one the server grants is kept back where a signal may need it: else no
-            // command could be ended that holds one of the others.
-            let all_granted = self
-                .ceiling
-                .is_some_and(|most| most > 1 && self.ends.len() >= most);
-            let last = self.spares.is_empty() && all_granted && !self.guarded.is_empty();
-            let next = self.urgent.pop_front();
-            let next = next.or_else(|| (!last).then(|| self.waiting.pop_front()).flatten());
+            // The last one in hand is kept back where a signal may need it: on a full server no
+            // command could be ended otherwise.
+            let kept_back = self.spares.is_empty() && self.guards();
+            let mut promise = None;
+            let next = match self.urgent.pop_front() {
+                Some(urgent) => Some(urgent),
+                None if kept_back => None,
+                None => self.waiting.pop_front().map(|wanted| {
+                    promise = wanted.guarded.then(Arc::default);
+                    wanted.reply
+                }),
+            };
             let Some(next) = next else {
                 self.spares.push(spare);
                 break;
             };
-            if let Err(Ok(ready)) = next.send(Ok(Ready::new(spare, self.home.clone()))) {
+            self.promised.extend(promise.as_ref().map(Arc::downgrade));
+            let ready = Ready::new(spare, promise, self.home.clone());
+            if let Err(Ok(ready)) = next.send(Ok(ready)) {
                 // The caller gave up: on to the next one.
                 self.spares.push(ready.take_back());
             }
         }
-        // More than one is let go of: dropping it closes it.
-        self.spares.truncate(1);
+        // What is too much is let go of: dropping it closes it.
+        let ahead = self.ahead().max(1);
+        self.spares.truncate(ahead);
         self.open_more();
     }
 
-    /// Opens channels for those who wait, and one ahead.
+    /// Whether there are commands that may have to be ended.
+    fn guards(&mut self) -> bool {
+        self.promised.retain(|promise| promise.strong_count() > 0);
+        !self.promised.is_empty() || !self.guarded.is_empty()
+    }
+
+    /// How many channels to have ready: one for the next command, and one for a signal.
+    fn ahead(&mut self) -> usize {
+        usize::from(!self.spares_die) + usize::from(self.guards())
+    }
+
+    /// Opens channels for those who wait, and some ahead.
     fn open_more(&mut self) {
-        self.waiting.retain(|waiting| !waiting.is_closed());
-        let ahead = usize::from(!self.spares_die);
-        let wanted = self.urgent.len() + self.waiting.len() + ahead;
+        self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        let wanted = self.urgent.len() + self.waiting.len() + self.ahead();
         while !self.full
             && self.opening.len() < MAX_OPENING
             && self.opening.len() + self.spares.len() < wanted
@@ -242,21 +283,24 @@ impl Driver {
             return;
         }
         self.full = true;
-        self.ceiling = Some(self.ends.len());
-        // With no channel open and none on its way, waiting would be for nothing.
-        if self.ends.is_empty() && self.opening.is_empty() {
+        if !self.ends.is_empty() || !self.opening.is_empty() {
+            return;
+        }
+        if self.urgent.is_empty() && self.signals.is_empty() {
+            // Waiting would be for nothing.
             self.full = false;
-            let error =
-                Error::new(ErrorKind::ChannelRefused, "open channel", why).with_host(&self.host);
-            self.urgent.clear();
-            self.settle(&error);
+            let error = Error::new(ErrorKind::ChannelRefused, "open channel", why);
+            self.settle(&error.with_host(&self.host));
+        } else {
+            // Commands that we let go of still count with the server, and are about to end.
+            self.retry = Some(Instant::now() + RETRY);
         }
     }
 
     /// Answers those who wait to run a command.
     fn settle(&mut self, reason: &Error) {
         for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(Err(reason.clone()));
+            let _ = waiting.reply.send(Err(reason.clone()));
         }
     }
 

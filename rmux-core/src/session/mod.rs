@@ -32,7 +32,7 @@ use crate::host::{Host, HostSpec};
 use crate::link::{Link, Progress, Transport, connect_timeout, engine_algorithms};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
-use driver::{Driver, Ended, Message};
+use driver::{Driver, Ended, Message, Wanted};
 use running::Ready;
 
 /// How many hosts the way to one may lead through.
@@ -298,10 +298,10 @@ impl Session {
         dialled.map_err(|error| error.with_host(&host.name))
     }
 
-    /// A channel to run something on.
-    async fn ready(&self) -> Result<Ready> {
-        let (wanted, granted) = oneshot::channel();
-        self.tell(Message::Channel(wanted));
+    /// A channel to run something on; `guarded` if that must not outlive its caller.
+    async fn ready(&self, guarded: bool) -> Result<Ready> {
+        let (reply, granted) = oneshot::channel();
+        self.tell(Message::Channel(Wanted { reply, guarded }));
         match granted.await {
             Ok(ready) => ready,
             Err(_) => Err(self.why_ended()),

@@ -13,14 +13,21 @@ use crate::link::{Channel, Request};
 pub(super) struct Ready {
     channel: Option<Channel>,
     used: bool,
+    promise: Option<Arc<()>>,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 
 impl Ready {
-    pub(super) fn new(channel: Channel, home: mpsc::WeakUnboundedSender<Message>) -> Self {
+    /// `promise` tells the driver, as long as it is held, that a command to guard may run on it.
+    pub(super) fn new(
+        channel: Channel,
+        promise: Option<Arc<()>>,
+        home: mpsc::WeakUnboundedSender<Message>,
+    ) -> Self {
         Self {
             channel: Some(channel),
             used: false,
+            promise,
             home,
         }
     }
@@ -36,6 +43,7 @@ impl Ready {
     /// Takes the channel to run something on it.
     pub(super) fn run(mut self, guard: Guard) -> Running {
         let home = self.home.clone();
+        let promise = self.promise.take();
         let channel = Arc::new(self.take());
         channel.set_kill_on_drop(guard != Guard::None);
         if guard != Guard::None
@@ -46,6 +54,7 @@ impl Ready {
         Running {
             channel,
             guard,
+            _promise: promise,
             home,
         }
     }
@@ -89,6 +98,7 @@ pub(super) enum Guard {
 pub(super) struct Running {
     pub(super) channel: Arc<Channel>,
     guard: Guard,
+    _promise: Option<Arc<()>>,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 

@@ -187,8 +187,9 @@ async fn a_command_whose_output_was_too_much_can_still_be_killed() {
         .memory_budget(1 << 20)
         .spill_limit(1 << 20);
     let session = crate::fixture::connect(config).await;
-    let mut command = session.shell("yes | head -c 8000000; exec sleep 6111");
+    let mut command = session.shell("yes | head -c 40000000; exec sleep 6111");
     let child = command.kill_on_drop(true).spawn().await.unwrap();
+    // More than the window has passed by then, and so the limits are.
     eventually(LIMIT, "it runs", || runs("6111")).await;
     let error = within(LIMIT, "the limit", child.wait_with_output())
         .await
@@ -202,14 +203,6 @@ async fn a_command_whose_output_was_too_much_can_still_be_killed() {
 async fn a_full_server_still_grants_a_channel_to_kill_with() {
     let sshd = Sshd::builder().option("MaxSessions", "3").start();
     let session = session(&sshd).await;
-    // Shows how many the server grants.
-    let probes = (0..6).map(|_| {
-        let command = session.shell("sleep 0.1");
-        async move { command.output().await }
-    });
-    for probe in futures_util::future::join_all(probes).await {
-        probe.unwrap();
-    }
     let all = (0..8).map(|_| {
         let mut command = session.shell("exec sleep 6112");
         command.timeout(Duration::from_secs(2));
@@ -226,4 +219,27 @@ async fn a_full_server_still_grants_a_channel_to_kill_with() {
             .status
             .success()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_cancelled_commands_leave_the_session_as_it_was() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let all = (0..200u64).map(|number| {
+        let command = session.shell("exec sleep 6113").kill_on_drop(true).clone();
+        async move {
+            let patience = Duration::from_micros(number * 100);
+            let _ = tokio::time::timeout(patience, command.output()).await;
+        }
+    });
+    futures_util::future::join_all(all).await;
+    let next = session.command("true");
+    assert!(
+        within(LIMIT, "the next", next.output())
+            .await
+            .unwrap()
+            .status
+            .success()
+    );
+    eventually(LIMIT, "none is left", || !runs("6113")).await;
 }
