@@ -1,0 +1,5 @@
+//! Sets the addon's link flags.
+
+fn main() {
+    napi_build::setup();
+}

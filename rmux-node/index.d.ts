@@ -1,0 +1,374 @@
+// The public types of rmux. test/typing.mts and test/modules.test.mjs hold them against the code.
+
+import { EventEmitter } from 'node:events';
+import { Readable, Writable } from 'node:stream';
+
+/**
+ * Connects to a host over SSH once; everything else goes over that connection.
+ *
+ * The user's `ssh_config`, `known_hosts` and agent are read as `ssh` reads them; `options` wins over
+ * the files.
+ *
+ * @param host `host`, `user@host` or `ssh://user@host:port`, where `host` may be an alias of the
+ *   user's `ssh_config`.
+ * @throws {RmuxError} `CONFIG_INVALID`, `CONNECT_FAILED`, `TIMED_OUT`, `AUTH_FAILED`,
+ *   `HOST_KEY_UNKNOWN`, `HOST_KEY_CHANGED`, `HOST_KEY_REVOKED`, or `CANCELLED` where a callback
+ *   threw (its error is the `cause`).
+ * @throws {AbortError} where `options.signal` was aborted; the connection is closed then.
+ */
+export function connect(host: string, options?: ConnectOptions): Promise<Session>;
+
+/** How to connect. Times are in milliseconds. An unknown option is a TypeError. */
+export interface ConnectOptions {
+  /** The account, as `ssh -l`. One in the destination wins. */
+  user?: string;
+  /** The port, as `ssh -p`. One in the destination wins. */
+  port?: number;
+  /** Private key files to try, as `ssh -i`. */
+  identityFiles?: readonly string[];
+  /** The only `ssh_config` to read, as `ssh -F`; false for none. Default: the user's and the system's. */
+  configFile?: string | false;
+  /** Settings that win over every file, each as `ssh -o Key=value`. */
+  options?: Readonly<Record<string, string | readonly string[]>>;
+  /** The account's password, or who knows it. Asked only where the server wants one. */
+  password?: string | ((prompt: PasswordPrompt) => Awaitable<string | null | undefined>);
+  /** The passphrase of an encrypted key file; null or undefined skips the key. */
+  passphrase?: (prompt: PassphrasePrompt) => Awaitable<string | null | undefined>;
+  /** One answer for each prompt, in order; null or undefined gives up on the method. */
+  keyboardInteractive?: (
+    prompt: KeyboardInteractivePrompt,
+  ) => Awaitable<readonly string[] | null | undefined>;
+  /**
+   * What to do about a host key that is not in `known_hosts`: refuse it, accept and remember it, or
+   * ask; it is accepted only on true. A key that differs from the known one is always refused.
+   * Default: what `StrictHostKeyChecking` says, else `strict`.
+   */
+  hostKeyPolicy?: 'strict' | 'accept-new' | ((prompt: HostKeyPrompt) => Awaitable<boolean>);
+  /**
+   * Accepts any host key, changed and revoked ones too, and remembers none: whoever answers is
+   * trusted with everything sent. For throw-away hosts only.
+   */
+  dangerAcceptAnyHostKey?: boolean;
+  /** How long connecting may take, not counting open questions. Default: `ConnectTimeout`, else 15,000. */
+  connectTimeout?: number;
+  /**
+   * Asks for a sign of life after `interval` of silence, and gives the connection up after `count`
+   * unanswered ones (default 2); false turns it off. Default: `ServerAliveInterval` and
+   * `ServerAliveCountMax`, else 20,000 and 2.
+   */
+  keepalive?: { interval: number; count?: number } | false;
+  /** Hears of every step in the session's life, from the first on. */
+  onEvent?: (event: SessionEvent) => void;
+  /** Stops connecting. It has no effect on the session that came of it. */
+  signal?: AbortSignal;
+}
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** A host key nobody has vouched for yet. */
+export interface HostKeyPrompt {
+  /** The host as the caller named it. */
+  host: string;
+  /** The name in `known_hosts`, for example `[127.0.0.1]:2222`. */
+  knownAs: string;
+  /** For example `ssh-ed25519`. */
+  algorithm: string;
+  /** As OpenSSH prints it: `SHA256:` and unpadded base64. */
+  fingerprint: string;
+}
+
+/** A private key file that is encrypted. */
+export interface PassphrasePrompt {
+  /** The host as the caller named it. */
+  host: string;
+  path: string;
+  /** 1 for the first question about this file, 2 after a wrong answer, and so on. */
+  attempt: number;
+}
+
+/** The server asks for the account's password. */
+export interface PasswordPrompt {
+  /** The host as the caller named it. */
+  host: string;
+  user: string;
+  /** 1 for the first question, 2 after a wrong answer, and so on. */
+  attempt: number;
+}
+
+/** One round of keyboard-interactive authentication (RFC 4256). */
+export interface KeyboardInteractivePrompt {
+  /** The host as the caller named it. */
+  host: string;
+  user: string;
+  /** The server's title; often empty. */
+  name: string;
+  /** The server's instructions; often empty. */
+  instructions: string;
+  /** What to answer; may be empty. `echo`: whether what is typed may be shown. */
+  prompts: { text: string; echo: boolean }[];
+}
+
+/** A step in a session's life. The address is as `127.0.0.1:22`. A banner is the server's text as it is: not safe for a terminal. */
+export type SessionEvent =
+  | { type: 'connecting'; host: Host }
+  | { type: 'connected'; address: string }
+  | { type: 'banner'; text: string }
+  | { type: 'authenticated'; user: string; method: string }
+  | { type: 'ready' }
+  | { type: 'lost'; reason: RmuxError }
+  | { type: 'closed' };
+
+/** How a session ended: closed from here, or the connection was lost. */
+export type CloseReason =
+  | { reason: 'closed' }
+  | { reason: 'lost'; error: RmuxError };
+
+/** What a destination resolved to. */
+export interface Host {
+  /** The host as the caller named it. */
+  readonly name: string;
+  /** The name or address that was connected to. */
+  readonly hostname: string;
+  readonly user: string;
+  readonly port: number;
+}
+
+/**
+ * A command: a string is a line for the remote account's own shell, an array is a program and its
+ * arguments, which reach it word for word whatever that shell is.
+ */
+export type Command = string | readonly string[];
+
+/**
+ * One host, connected to once, for any number of commands at a time.
+ *
+ * An open session does not keep the process alive unless `ref` was called; a command that runs
+ * does. Once the connection is lost, every operation rejects with that reason, at once and for
+ * good. It is closed by `close`, and when nothing holds the session and its children any more.
+ */
+export class Session {
+  private constructor();
+  /** What the destination resolved to. */
+  readonly host: Host;
+  /** Whether the session has ended. */
+  readonly isClosed: boolean;
+  /** Resolves when the session has ended, and never rejects. Does not keep the process alive. */
+  readonly closed: Promise<CloseReason>;
+
+  /**
+   * Runs a command to its end and collects what it writes. An exit code other than 0 is no error
+   * unless `check` is set.
+   *
+   * @throws {RmuxError} `TIMED_OUT`, `DISCONNECTED`, `CLOSED`, `CHANNEL_REFUSED`, `INVALID_INPUT`,
+   *   `OUTCOME_UNKNOWN`, or `NON_ZERO_EXIT`, which has the result's fields too.
+   * @throws {AbortError} where `options.signal` was aborted; the command's process group is killed.
+   */
+  run(command: Command, options: RunOptions & { encoding: 'buffer' }): Promise<RunResult<Buffer>>;
+  run(
+    command: Command,
+    options?: RunOptions & { encoding?: BufferEncoding },
+  ): Promise<RunResult<string>>;
+  run(command: Command, options?: RunOptions): Promise<RunResult<string | Buffer>>;
+
+  /**
+   * Starts a command. That it does not exist is no error: the remote shell reports it by exit code
+   * 127.
+   *
+   * @throws {RmuxError} as `run`, where it could not be started.
+   */
+  spawn(command: Command, options: SpawnOptions & PipedStreams): Promise<PipedChild>;
+  spawn(command: Command, options?: Omit<SpawnOptions, 'stdin' | 'stdout' | 'stderr'>): Promise<PipedChild>;
+  spawn(command: Command, options: SpawnOptions): Promise<Child>;
+
+  /** Closes the connection and cuts off what still runs. Closing a closed session does nothing. */
+  close(): Promise<void>;
+  /** As `close`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
+  [Symbol.asyncDispose](): Promise<void>;
+
+  /** Keeps the process alive until the session ends or `unref` is called. */
+  ref(): this;
+  /** Lets the process end while the session is idle, as from the start. */
+  unref(): this;
+}
+
+/** How to run a command. */
+export interface RunOptions {
+  /** Environment variables, added to the remote account's. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** The remote directory to run it in; a relative one begins at the account's home. */
+  cwd?: string;
+  /** What it reads on standard input. Default: nothing. */
+  input?: string | NodeJS.ArrayBufferView;
+  /** Milliseconds after which its process group is killed and `run` rejects with `TIMED_OUT`. Default and 0: never. */
+  timeout?: number;
+  /** Ends it: its process group is killed and `run` rejects with an AbortError. */
+  signal?: AbortSignal;
+  /** How the outputs become strings; `buffer` leaves them as Buffers. Default: `utf8`. */
+  encoding?: BufferEncoding | 'buffer';
+  /** Whether an exit code other than 0 rejects, with `NON_ZERO_EXIT`. Default: false. */
+  check?: boolean;
+}
+
+/** What a command wrote and how it ended. */
+export interface RunResult<Data = string> {
+  stdout: Data;
+  stderr: Data;
+  /** Null where a signal ended it. */
+  exitCode: number | null;
+  /** For example `SIGTERM`; null where it exited. */
+  signal: string | null;
+}
+
+/** Where a stream goes: to the child's Node stream, nowhere, or to that of this process. */
+export type Stdio = 'pipe' | 'ignore' | 'inherit';
+
+/** How to start a command. */
+export interface SpawnOptions {
+  /** Environment variables, added to the remote account's. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** The remote directory to run it in; a relative one begins at the account's home. */
+  cwd?: string;
+  /** Runs it in a terminal, where standard error is part of standard output. */
+  pty?: boolean | PtyOptions;
+  /** Default: `pipe`. */
+  stdin?: Stdio;
+  /** Default: `pipe`. */
+  stdout?: Stdio;
+  /** Default: `pipe`. */
+  stderr?: Stdio;
+  /**
+   * Whether rmux learns the command's process group, so that killing works on servers that ignore
+   * signals, as OpenSSH does for root before 9.8. With a terminal it never does. Default: true.
+   */
+  killOnDrop?: boolean;
+  /** Kills the command; `exited` then rejects with an AbortError. */
+  signal?: AbortSignal;
+}
+
+type PipedStreams = { stdin?: 'pipe'; stdout?: 'pipe'; stderr?: 'pipe' };
+
+/** A terminal. */
+export interface PtyOptions {
+  /** What `TERM` names. Default: `xterm`. */
+  term?: string;
+  /** Default: 80. */
+  columns?: number;
+  /** Default: 24. */
+  rows?: number;
+  /** Modes by opcode (RFC 4254, section 8): `{ 53: 0 }` turns echo off. */
+  modes?: Readonly<Record<number, number>>;
+}
+
+/** How a command ended. */
+export interface Exit {
+  /** Null where a signal ended it. */
+  exitCode: number | null;
+  /** For example `SIGTERM`; null where it exited. */
+  signal: string | null;
+}
+
+/**
+ * A running remote command.
+ *
+ * Differences from `ChildProcess`: it has started when it is there; what is not read is kept, in
+ * bounds, and never holds up the command; there is no `error` event, `exited` rejects instead.
+ * While it runs, it keeps the process alive.
+ *
+ * Events: `exit(exitCode, signal)` when its end is known; `close(exitCode, signal)` when besides the
+ * outputs that were begun to be read are read to their ends, or destroyed. `close` comes also when
+ * how it ended cannot be known, with two nulls.
+ */
+export class Child extends EventEmitter {
+  private constructor();
+  /** Null unless piped. */
+  readonly stdin: Writable | null;
+  /** Null unless piped. */
+  readonly stdout: Readable | null;
+  /** Null unless piped. Empty with a terminal. */
+  readonly stderr: Readable | null;
+  /** Null while it runs, and where a signal ended it. */
+  readonly exitCode: number | null;
+  /** The signal that ended it, for example `SIGTERM`. */
+  readonly signalCode: string | null;
+  /**
+   * Resolves when the command has ended. Rejects with an RmuxError (`DISCONNECTED`, `CLOSED`,
+   * `OUTCOME_UNKNOWN`) where its end cannot be known, or with an AbortError.
+   */
+  readonly exited: Promise<Exit>;
+
+  /** Ends standard input, so that a command that reads to the end does not wait, then as `exited`. */
+  wait(): Promise<Exit>;
+  /**
+   * Sends a signal to the command's process group, with or without `SIG`; by default `SIGTERM`.
+   * Returns whether the command was still running. Without `killOnDrop` it is a request that the
+   * server may ignore.
+   */
+  kill(signal?: string): boolean;
+  /** Tells the command's terminal its new size, in characters. */
+  resize(columns: number, rows: number): void;
+  /** The lines of standard output, as UTF-8 and without their ends. */
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined>;
+  /** Kills the command and waits for its end, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+
+  on(event: 'exit' | 'close', listener: (exitCode: number | null, signal: string | null) => void): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once(event: 'exit' | 'close', listener: (exitCode: number | null, signal: string | null) => void): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/** A child whose three streams are piped, as they are by default. */
+export interface PipedChild extends Child {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+}
+
+/** What went wrong, as far as a program would act differently. */
+export type ErrorCode =
+  | 'CONFIG_INVALID'
+  | 'HOST_KEY_UNKNOWN'
+  | 'HOST_KEY_CHANGED'
+  | 'HOST_KEY_REVOKED'
+  | 'AUTH_FAILED'
+  | 'CONNECT_FAILED'
+  | 'TIMED_OUT'
+  | 'DISCONNECTED'
+  | 'CHANNEL_REFUSED'
+  | 'NOT_FOUND'
+  | 'PERMISSION_DENIED'
+  | 'ALREADY_EXISTS'
+  | 'LIMIT_EXCEEDED'
+  | 'PROTOCOL_VIOLATION'
+  | 'UNSUPPORTED'
+  | 'CLOSED'
+  | 'OUTCOME_UNKNOWN'
+  | 'CANCELLED'
+  | 'NON_ZERO_EXIT'
+  | 'INVALID_INPUT'
+  | 'IO'
+  /** A command's standard input takes nothing more. */
+  | 'EPIPE';
+
+/** An operation failed. The message is one clear line with the host in it. */
+export class RmuxError extends Error {
+  private constructor();
+  /** New codes may be added. */
+  readonly code: ErrorCode;
+  /** The verb of what failed: `connect`, `authenticate`, `run`. */
+  readonly operation: string;
+  /** The host as the caller named it, where the failure was about one. */
+  readonly host: string | undefined;
+  /** With `NON_ZERO_EXIT`: the command's result. */
+  readonly stdout?: string | Buffer;
+  readonly stderr?: string | Buffer;
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+}
+
+/** The caller's AbortSignal ended the operation; its reason is the `cause`. */
+export class AbortError extends Error {
+  private constructor();
+  readonly name: 'AbortError';
+  readonly code: 'ABORT_ERR';
+}

@@ -1,0 +1,134 @@
+// A running command, with Node's streams and events.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { RmuxError } = require('./errors.cjs');
+const { lines } = require('./lines.cjs');
+const { start } = require('./operations.cjs');
+const { Input, Output } = require('./streams.cjs');
+
+/** Only a session makes children. */
+const key = Symbol('child');
+
+/** A running remote command; see index.d.ts. */
+class Child extends EventEmitter {
+  #native;
+  #running = true;
+
+  /** A child for what the addon started. Not part of the public interface. */
+  static adopt(native, signal) {
+    return new Child(key, native, signal);
+  }
+
+  /** Ends what was started when nobody wanted it any more. Not part of the public interface. */
+  static discard(native) {
+    native.kill();
+    start((operation) => native.wait(operation)).catch(() => {});
+  }
+
+  constructor(secret, native, signal) {
+    if (secret !== key) throw new TypeError('a Child comes from session.spawn()');
+    super();
+    this.#native = native;
+    const [stdin, stdout, stderr] = native.piped;
+    this.stdin = stdin ? new Input(native) : null;
+    this.stdout = stdout
+      ? new Output((operation) => native.readStdout(operation), () => native.dropStdout())
+      : null;
+    this.stderr = stderr
+      ? new Output((operation) => native.readStderr(operation), () => native.dropStderr())
+      : null;
+    this.exitCode = null;
+    this.signalCode = null;
+    this.exited = this.#watch(signal);
+    // That it failed is told to whoever asks; it must not end the process by itself.
+    this.exited.catch(() => {});
+  }
+
+  async #watch(signal) {
+    const outputs = [this.stdout, this.stderr].filter((stream) => stream !== null);
+    const closes = new Map(
+      outputs.map((stream) => [stream, new Promise((done) => stream.once('close', done))]),
+    );
+    try {
+      const { exitCode = null, signal: signalCode = null } = await start(
+        (operation) => this.#native.wait(operation),
+        // Giving the operation up kills the command.
+        { signal },
+      );
+      this.exitCode = exitCode;
+      this.signalCode = signalCode;
+      return { exitCode, signal: signalCode };
+    } finally {
+      this.#running = false;
+      this.stdin?.destroy();
+      process.nextTick(() => {
+        const end = [this.exitCode, this.signalCode];
+        // What nobody reads stays unread, and is not waited for.
+        const waitedFor = outputs.filter(isUsed).map((stream) => closes.get(stream));
+        Promise.all(waitedFor).then(() => process.nextTick(() => this.emit('close', ...end)));
+        if (end.some((how) => how !== null)) this.emit('exit', ...end);
+      });
+    }
+  }
+
+  wait() {
+    this.stdin?.end();
+    return this.exited;
+  }
+
+  kill(signal = 'SIGTERM') {
+    if (typeof signal !== 'string' || !/^(SIG)?[A-Z0-9]{1,16}$/.test(signal)) {
+      const error = new TypeError(`${String(signal)} is no signal name`);
+      error.code = 'ERR_UNKNOWN_SIGNAL';
+      throw error;
+    }
+    if (!this.#running) return false;
+    if (signal === 'SIGKILL' || signal === 'KILL') this.#native.kill();
+    else this.#native.signal(signal);
+    return true;
+  }
+
+  resize(columns, rows) {
+    for (const size of [columns, rows]) {
+      if (!Number.isInteger(size) || size < 0 || size >= 2 ** 32) {
+        throw new RangeError('columns and rows must be whole numbers');
+      }
+    }
+    if (this.#running) this.#native.resize(columns, rows);
+  }
+
+  [Symbol.asyncIterator]() {
+    if (this.stdout === null) {
+      throw new RmuxError('the command\'s standard output is not piped', {
+        code: 'INVALID_INPUT',
+        operation: 'read',
+      });
+    }
+    return lines(this.stdout);
+  }
+}
+
+/** Whether somebody has begun to read a stream. */
+function isUsed(stream) {
+  return (
+    stream.readableDidRead || stream.readableFlowing !== null || stream.listenerCount('readable') > 0
+  );
+}
+
+// Node 18 may not know the symbol.
+if (typeof Symbol.asyncDispose === 'symbol') {
+  Object.defineProperty(Child.prototype, Symbol.asyncDispose, {
+    async value() {
+      this.kill('SIGKILL');
+      this.stdin?.destroy();
+      this.stdout?.destroy();
+      this.stderr?.destroy();
+      await this.exited.catch(() => {});
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+module.exports = { Child };

@@ -1,0 +1,274 @@
+//! A running command, as the JavaScript layer holds it.
+//!
+//! Its parts stand in slots: an operation takes its part out and puts it back, so that one that is
+//! cancelled lets go of the part, and nobody waits for a lock.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+use rmux_core::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Signal};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use crate::delivery::{Exit, Failure, Outcome};
+use crate::mailbox::Mailbox;
+
+/// How many bytes that are there already are delivered at a time, at least: each delivery costs a
+/// turn of the event loop.
+const DELIVERY: usize = 256 << 10;
+
+/// A running command. Letting go of it without waiting for it is as dropping the core's child.
+#[napi]
+pub struct NativeChild {
+    mailbox: Mailbox,
+    host: String,
+    running: Slot<Running>,
+    orders: mpsc::UnboundedSender<Order>,
+    stdin: Slot<ChildStdin>,
+    stdout: Slot<ChildStdout>,
+    stderr: Slot<ChildStderr>,
+}
+
+/// The child, and what it is told.
+struct Running {
+    child: Child,
+    orders: mpsc::UnboundedReceiver<Order>,
+}
+
+enum Order {
+    Signal(Signal),
+    Kill,
+    Resize(u32, u32),
+}
+
+impl Running {
+    /// Waits for the end and passes on what the child is told until then.
+    async fn exit(&mut self) -> rmux_core::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(order) = self.orders.recv() => match order {
+                    Order::Signal(signal) => self.child.signal(&signal),
+                    Order::Kill => self.child.start_kill(),
+                    Order::Resize(columns, rows) => self.child.resize(columns, rows),
+                },
+                exit = self.child.wait() => return exit,
+            }
+        }
+    }
+}
+
+/// A part of the child that is there, unless it is in use, was let go of, or is not piped.
+struct Slot<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Slot<T> {
+    fn new(stream: Option<T>) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<T>> {
+        self.0.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    fn take(&self) -> Option<T> {
+        self.stream().take()
+    }
+
+    fn put_back(&self, stream: T) {
+        *self.stream() = Some(stream);
+    }
+}
+
+/// The two output streams, which the core has as two types.
+trait Chunks: Send + 'static {
+    fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send;
+}
+
+impl Chunks for ChildStdout {
+    fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send {
+        ChildStdout::chunk(self)
+    }
+}
+
+impl Chunks for ChildStderr {
+    fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send {
+        ChildStderr::chunk(self)
+    }
+}
+
+impl NativeChild {
+    pub(crate) fn new(mut child: Child, host: String, mailbox: Mailbox) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        Self {
+            mailbox,
+            host,
+            orders,
+            stdin: Slot::new(child.stdin.take()),
+            stdout: Slot::new(child.stdout.take()),
+            stderr: Slot::new(child.stderr.take()),
+            running: Slot::new(Some(Running {
+                child,
+                orders: received,
+            })),
+        }
+    }
+
+    fn order(&self, order: Order) {
+        // An error means that the command has ended.
+        let _ = self.orders.send(order);
+    }
+
+    fn read<T: Chunks>(&self, operation: u32, slot: &Slot<T>) {
+        let Some(mut stream) = slot.take() else {
+            return self
+                .mailbox
+                .settle(operation, Ok(Outcome::Output(Vec::new())));
+        };
+        let (slot, host) = (slot.clone(), self.host.clone());
+        self.mailbox.start(operation, async move {
+            let pieces = next_pieces(&mut stream)
+                .await
+                .map_err(|error| error.with_host(&host))?;
+            slot.put_back(stream);
+            Ok(Outcome::Output(pieces))
+        });
+    }
+}
+
+/// What comes next, with what is there already behind it; nothing at the end.
+async fn next_pieces(stream: &mut impl Chunks) -> rmux_core::Result<Vec<Bytes>> {
+    let Some(first) = stream.chunk().await? else {
+        return Ok(Vec::new());
+    };
+    let mut length = first.len();
+    let mut pieces = vec![first];
+    while length < DELIVERY {
+        // An error or the end comes again with the next read, behind the data.
+        let Some(Ok(Some(piece))) = stream.chunk().now_or_never() else {
+            break;
+        };
+        length += piece.len();
+        pieces.push(piece);
+    }
+    Ok(pieces)
+}
+
+#[napi]
+impl NativeChild {
+    /// Which of the streams are piped.
+    #[napi(getter)]
+    pub fn piped(&self) -> Vec<bool> {
+        vec![
+            self.stdin.stream().is_some(),
+            self.stdout.stream().is_some(),
+            self.stderr.stream().is_some(),
+        ]
+    }
+
+    /// Waits for the end, without closing standard input; settled with an `Exit`. To be called
+    /// once.
+    #[napi]
+    pub fn wait(&self, operation: u32) {
+        let Some(mut running) = self.running.take() else {
+            return self.mailbox.settle(operation, Ok(Outcome::Nothing));
+        };
+        let slot = self.running.clone();
+        self.mailbox.start(operation, async move {
+            let exit = running.exit().await;
+            // With the child goes the output that nobody has read yet, so it is kept.
+            slot.put_back(running);
+            Ok(Outcome::Exit(Exit::from(&exit?)))
+        });
+    }
+
+    /// Reads on; settled with a `Buffer`, or null at the end. One read of a stream at a time.
+    #[napi]
+    pub fn read_stdout(&self, operation: u32) {
+        self.read(operation, &self.stdout);
+    }
+
+    /// As `read_stdout`.
+    #[napi]
+    pub fn read_stderr(&self, operation: u32) {
+        self.read(operation, &self.stderr);
+    }
+
+    /// Throws the rest of standard output away.
+    #[napi]
+    pub fn drop_stdout(&self) {
+        drop(self.stdout.take());
+    }
+
+    /// Throws the rest of standard error away.
+    #[napi]
+    pub fn drop_stderr(&self) {
+        drop(self.stderr.take());
+    }
+
+    /// Writes all of `data`; settled with null when it was accepted. One write at a time.
+    #[napi]
+    pub fn write(&self, operation: u32, data: Uint8Array) {
+        let Some(mut stdin) = self.stdin.take() else {
+            return self
+                .mailbox
+                .settle(operation, Err(Failure::broken_pipe(&self.host)));
+        };
+        let (slot, host, data) = (self.stdin.clone(), self.host.clone(), data.to_vec());
+        self.mailbox.start(operation, async move {
+            match stdin.write_all(&data).await {
+                Ok(()) => {
+                    slot.put_back(stdin);
+                    Ok(Outcome::Nothing)
+                }
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    Err(Failure::broken_pipe(&host))
+                }
+                Err(error) => {
+                    Err(
+                        rmux_core::Error::new(rmux_core::ErrorKind::Io, "write", error.to_string())
+                            .with_host(&host)
+                            .into(),
+                    )
+                }
+            }
+        });
+    }
+
+    /// Ends standard input behind what was written.
+    #[napi]
+    pub fn end_input(&self) {
+        drop(self.stdin.take());
+    }
+
+    /// Asks the server to send a signal; throws where it is no signal's name.
+    #[napi]
+    pub fn signal(&self, name: String) -> napi::Result<()> {
+        let signal = Signal::named(&name).map_err(|error| {
+            napi::Error::new(napi::Status::InvalidArg, error.message().to_owned())
+        })?;
+        self.order(Order::Signal(signal));
+        Ok(())
+    }
+
+    /// Kills the command.
+    #[napi]
+    pub fn kill(&self) {
+        self.order(Order::Kill);
+    }
+
+    /// Tells the command's terminal its new size.
+    #[napi]
+    pub fn resize(&self, columns: u32, rows: u32) {
+        self.order(Order::Resize(columns, rows));
+    }
+}

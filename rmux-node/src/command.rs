@@ -1,0 +1,119 @@
+//! A command as JavaScript describes it.
+
+use std::collections::HashMap;
+
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+use rmux_core::{Command, Error, ErrorKind, Pty, Result, Session, Stdio};
+
+use crate::connect::milliseconds;
+
+/// What to run, and how. Either `line` or `words`.
+#[napi(object, object_to_js = false)]
+pub struct CommandSpec {
+    /// A line for the account's shell.
+    pub line: Option<String>,
+    /// A program and its arguments.
+    pub words: Option<Vec<String>>,
+    pub env: Option<HashMap<String, String>>,
+    pub cwd: Option<String>,
+    /// Standard input of `run`.
+    pub input: Option<Uint8Array>,
+    /// Milliseconds; for `run`.
+    pub timeout: Option<f64>,
+    /// Whether a status other than 0 is a failure; for `run`.
+    pub check: Option<bool>,
+    /// Whether giving the command up kills its process group.
+    pub kill_on_drop: bool,
+    /// `pipe`, `ignore` or `inherit`; for `spawn`.
+    pub stdin: Option<String>,
+    pub stdout: Option<String>,
+    pub stderr: Option<String>,
+    pub pty: Option<PtySpec>,
+}
+
+/// A terminal to run a command in.
+#[napi(object, object_to_js = false)]
+pub struct PtySpec {
+    pub term: Option<String>,
+    pub columns: Option<u32>,
+    pub rows: Option<u32>,
+    pub modes: Option<Vec<PtyMode>>,
+}
+
+/// One terminal mode (RFC 4254, section 8).
+#[napi(object, object_to_js = false)]
+pub struct PtyMode {
+    pub opcode: u32,
+    pub value: u32,
+}
+
+impl CommandSpec {
+    /// The core's command.
+    pub(crate) fn into_command(self, session: &Session) -> Result<Command> {
+        let mut command = match (self.line, self.words) {
+            (Some(line), None) => session.shell(line),
+            (None, Some(words)) => {
+                let mut words = words.into_iter();
+                let program = words
+                    .next()
+                    .ok_or_else(|| invalid("a command needs at least its program".into()))?;
+                let mut command = session.command(program);
+                command.args(words);
+                command
+            }
+            _ => return Err(invalid("a command is a shell line or an array".into())),
+        };
+        command
+            .envs(self.env.unwrap_or_default())
+            .kill_on_drop(self.kill_on_drop);
+        if let Some(directory) = self.cwd {
+            command.current_dir(directory);
+        }
+        if let Some(input) = self.input {
+            command.input(input.to_vec());
+        }
+        if let Some(timeout) = self.timeout {
+            command.timeout(milliseconds(timeout)?);
+        }
+        if let Some(stdin) = self.stdin {
+            command.stdin(stdio(&stdin)?);
+        }
+        if let Some(stdout) = self.stdout {
+            command.stdout(stdio(&stdout)?);
+        }
+        if let Some(stderr) = self.stderr {
+            command.stderr(stdio(&stderr)?);
+        }
+        if let Some(pty) = self.pty {
+            command.pty(pty.into_pty()?);
+        }
+        Ok(command)
+    }
+}
+
+impl PtySpec {
+    fn into_pty(self) -> Result<Pty> {
+        let mut pty = self.term.map_or_else(Pty::default, Pty::new);
+        pty = pty.size(self.columns.unwrap_or(80), self.rows.unwrap_or(24));
+        for mode in self.modes.unwrap_or_default() {
+            let opcode = u8::try_from(mode.opcode)
+                .map_err(|_| invalid(format!("{} is no terminal mode", mode.opcode)))?;
+            pty = pty.mode(opcode, mode.value);
+        }
+        Ok(pty)
+    }
+}
+
+fn stdio(name: &str) -> Result<Stdio> {
+    match name {
+        "pipe" => Ok(Stdio::piped()),
+        "ignore" => Ok(Stdio::null()),
+        "inherit" => Ok(Stdio::inherit()),
+        other => Err(invalid(format!("{other:?} is not pipe, ignore or inherit"))),
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, "run", message)
+}

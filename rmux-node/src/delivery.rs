@@ -1,0 +1,259 @@
+//! What the addon hands to JavaScript: results, failures, events and questions, as plain values.
+
+use std::error::Error as _;
+
+use bytes::Bytes;
+use napi::Either;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either7, Env, FnArgs, Null};
+use napi_derive::napi;
+use rmux_core::{Error, ExitStatus, Host, SessionEvent};
+
+use crate::child::NativeChild;
+use crate::session::NativeSession;
+
+/// An error of the core, or of writing to a command that reads no more (`EPIPE`).
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The kind's stable name, for example `TIMED_OUT`.
+    pub code: String,
+    /// The verb of what failed.
+    pub operation: String,
+    /// The host as the user named it.
+    pub host: Option<String>,
+    /// One clear line with all of that.
+    pub message: String,
+    /// What the error below it said.
+    pub source: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            code: error.kind().code().to_owned(),
+            operation: error.operation().to_owned(),
+            host: error.host().map(str::to_owned),
+            message: error.to_string(),
+            source: error.source().map(ToString::to_string),
+        }
+    }
+}
+
+impl Failure {
+    /// The command's standard input takes nothing more.
+    pub(crate) fn broken_pipe(host: &str) -> Self {
+        Self {
+            code: "EPIPE".to_owned(),
+            operation: "write".to_owned(),
+            host: Some(host.to_owned()),
+            message: format!("write: {host}: the remote command takes no more input"),
+            source: None,
+        }
+    }
+}
+
+/// How a command ended: a status, or the signal that ended it, as `SIGTERM`.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct Exit {
+    pub exit_code: Option<i32>,
+    pub signal: Option<String>,
+}
+
+impl From<&ExitStatus> for Exit {
+    fn from(status: &ExitStatus) -> Self {
+        Self {
+            exit_code: status.code(),
+            signal: status.signal().map(ToString::to_string),
+        }
+    }
+}
+
+/// What a command wrote and how it ended; `failure` where it was to be checked and failed.
+#[napi(object, object_from_js = false)]
+pub struct Completed {
+    pub exit: Exit,
+    pub stdout: Buffer,
+    pub stderr: Buffer,
+    pub failure: Option<Failure>,
+}
+
+/// What a destination resolved to.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// The host as the user named it.
+    pub name: String,
+    pub hostname: String,
+    pub user: String,
+    pub port: u32,
+}
+
+impl From<&Host> for HostFacts {
+    fn from(host: &Host) -> Self {
+        Self {
+            name: host.name.clone(),
+            hostname: host.hostname.clone(),
+            user: host.user.clone(),
+            port: host.port.into(),
+        }
+    }
+}
+
+/// A step in a session's life. Which of the optional fields are there depends on `type`.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct Event {
+    #[napi(js_name = "type")]
+    pub name: String,
+    pub host: Option<HostFacts>,
+    /// As `127.0.0.1:22`.
+    pub address: Option<String>,
+    pub text: Option<String>,
+    pub user: Option<String>,
+    pub method: Option<String>,
+    pub reason: Option<Failure>,
+}
+
+impl From<SessionEvent> for Event {
+    fn from(event: SessionEvent) -> Self {
+        let mut facts = Self {
+            name: event.name().to_owned(),
+            host: None,
+            address: None,
+            text: None,
+            user: None,
+            method: None,
+            reason: None,
+        };
+        match event {
+            SessionEvent::Connecting { host } => facts.host = Some(HostFacts::from(&*host)),
+            SessionEvent::Connected { address } => facts.address = Some(address.to_string()),
+            SessionEvent::Banner { text } => facts.text = Some(text),
+            SessionEvent::Authenticated { user, method } => {
+                facts.user = Some(user);
+                facts.method = Some(method.to_owned());
+            }
+            SessionEvent::Lost { reason } => facts.reason = Some(reason.into()),
+            _ => {}
+        }
+        facts
+    }
+}
+
+/// A question of connecting that the program answers with `Bridge.answer`. Which of the optional
+/// fields are there depends on `kind`.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// `hostKey`, `passphrase`, `password` or `keyboardInteractive`.
+    pub kind: String,
+    /// The number to answer with.
+    pub number: u32,
+    pub host: String,
+    pub known_as: Option<String>,
+    pub algorithm: Option<String>,
+    pub fingerprint: Option<String>,
+    pub path: Option<String>,
+    pub user: Option<String>,
+    pub attempt: Option<u32>,
+    pub name: Option<String>,
+    pub instructions: Option<String>,
+    pub prompts: Option<Vec<PromptLine>>,
+}
+
+/// One line of a keyboard-interactive question.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct PromptLine {
+    pub text: String,
+    pub echo: bool,
+}
+
+/// The result of an operation, on its way to the JavaScript thread.
+pub(crate) enum Outcome {
+    Nothing,
+    Session(NativeSession),
+    Child(NativeChild),
+    Completed {
+        exit: Exit,
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+        failure: Option<Failure>,
+    },
+    Exit(Exit),
+    /// Output, in the pieces it came in; nothing at its end.
+    Output(Vec<Bytes>),
+}
+
+/// Everything that goes from the core's tasks to JavaScript.
+pub(crate) enum Message {
+    Settled(u32, Result<Outcome, Failure>),
+    Event(u32, Event),
+    Question(u32, Question),
+}
+
+type Value = Either7<NativeSession, NativeChild, Completed, Exit, Buffer, Event, Question>;
+
+/// What the program's `deliver` function is called with: what it is, the operation it is about, the
+/// failure and the value.
+pub(crate) type Arguments = FnArgs<(
+    &'static str,
+    u32,
+    Either<Failure, Null>,
+    Either<Value, Null>,
+)>;
+
+impl Message {
+    /// Makes JavaScript values of it. All bytes are copied into Node's own memory, because V8 with
+    /// pointer compression, as in Electron, takes no foreign one.
+    pub(crate) fn into_arguments(self, env: &Env) -> napi::Result<Arguments> {
+        let (what, operation, failure, value) = match self {
+            Self::Settled(operation, Err(failure)) => ("settled", operation, Some(failure), None),
+            Self::Settled(operation, Ok(outcome)) => {
+                ("settled", operation, None, outcome.into_value(env)?)
+            }
+            Self::Event(operation, event) => ("event", operation, None, Some(Value::F(event))),
+            Self::Question(operation, question) => {
+                ("question", operation, None, Some(Value::G(question)))
+            }
+        };
+        Ok(FnArgs::from((
+            what,
+            operation,
+            failure.map_or(Either::B(Null), Either::A),
+            value.map_or(Either::B(Null), Either::A),
+        )))
+    }
+}
+
+impl Outcome {
+    fn into_value(self, env: &Env) -> napi::Result<Option<Value>> {
+        Ok(Some(match self {
+            Self::Nothing => return Ok(None),
+            Self::Session(session) => Value::A(session),
+            Self::Child(child) => Value::B(child),
+            Self::Completed {
+                exit,
+                stdout,
+                stderr,
+                failure,
+            } => Value::C(Completed {
+                exit,
+                stdout: copied(env, &stdout)?,
+                stderr: copied(env, &stderr)?,
+                failure,
+            }),
+            Self::Exit(exit) => Value::D(exit),
+            Self::Output(pieces) if pieces.is_empty() => return Ok(None),
+            Self::Output(pieces) => Value::E(match pieces.as_slice() {
+                [piece] => copied(env, piece)?,
+                pieces => copied(env, &pieces.concat())?,
+            }),
+        }))
+    }
+}
+
+fn copied(env: &Env, data: &[u8]) -> napi::Result<Buffer> {
+    BufferSlice::copy_from(env, data)?.into_buffer(env)
+}

@@ -1,0 +1,16 @@
+//! The Node addon of rmux: operations on `rmux-core` that answer through one mailbox for each
+//! JavaScript environment.
+//!
+//! What a program sees is the JavaScript layer in `lib/`. This crate converts arguments, makes one
+//! call into the core and converts the result. It knows no protocol and keeps no state of its own
+//! but the operations under way.
+
+mod bridge;
+mod child;
+mod command;
+mod connect;
+mod delivery;
+mod logging;
+mod mailbox;
+mod prompts;
+mod session;

@@ -1,0 +1,160 @@
+//! The way from the core's tasks to one JavaScript environment (the main thread or a worker), and
+//! the operations that are under way for it.
+//!
+//! Every result, event and question takes the same way, in order. Once the environment is gone,
+//! nothing is delivered any more and what was under way is dropped.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use napi::Status;
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use crate::delivery::{Arguments, Event, Failure, Message, Outcome, Question};
+use crate::prompts::Answer;
+
+/// Weak, so that waiting for a message alone does not keep the process alive: the JavaScript layer
+/// knows which operations should.
+type Deliver = ThreadsafeFunction<Message, (), Arguments, Status, false, true>;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Mailbox(Arc<Inner>);
+
+struct Inner {
+    deliver: Deliver,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: HashMap<u32, AbortHandle>,
+    questions: HashMap<u32, oneshot::Sender<Answer>>,
+    last_question: u32,
+    gone: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(deliver: &Function<'_, Arguments, ()>) -> napi::Result<Self> {
+        let deliver = deliver
+            .build_threadsafe_function::<Message>()
+            .weak::<true>()
+            .build_callback(|context| context.value.into_arguments(&context.env))?;
+        Ok(Self(Arc::new(Inner {
+            deliver,
+            state: Mutex::default(),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    fn send(&self, message: Message) {
+        // Not delivered means that the environment is gone: nobody is left to be told.
+        let _ = self
+            .0
+            .deliver
+            .call(message, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+
+    /// Runs `work` in the core's runtime and delivers its result as that of `operation`.
+    pub(crate) fn start(
+        &self,
+        operation: u32,
+        work: impl Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    ) {
+        let runtime = match rmux_core::blocking::runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return self.settle(operation, Err(error.into())),
+        };
+        let mut state = self.state();
+        if state.gone {
+            return;
+        }
+        let mailbox = self.clone();
+        let task = runtime.spawn(async move {
+            let result = work.await;
+            // Cancelled at the last moment: then nobody waits, and dropping the result undoes it.
+            if mailbox.state().tasks.remove(&operation).is_some() {
+                mailbox.settle(operation, result);
+            }
+        });
+        // The task needs the same lock to end, so it cannot have ended before this.
+        state.tasks.insert(operation, task.abort_handle());
+    }
+
+    /// Delivers the result of an operation that needed no waiting.
+    pub(crate) fn settle(&self, operation: u32, result: Result<Outcome, Failure>) {
+        self.send(Message::Settled(operation, result));
+    }
+
+    /// Stops an operation. Returns whether it will never be settled; if not, its result is on its
+    /// way already.
+    pub(crate) fn cancel(&self, operation: u32) -> bool {
+        let task = self.state().tasks.remove(&operation);
+        if let Some(task) = &task {
+            task.abort();
+        }
+        task.is_some()
+    }
+
+    /// Delivers an event of the session that `operation` connected.
+    pub(crate) fn event(&self, operation: u32, event: Event) {
+        self.send(Message::Event(operation, event));
+    }
+
+    /// Puts a question for `operation`; `None` where nobody can answer any more.
+    pub(crate) async fn ask(&self, operation: u32, mut question: Question) -> Option<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let _forget = {
+            let mut state = self.state();
+            state.last_question = state.last_question.wrapping_add(1);
+            question.number = state.last_question;
+            state.questions.insert(question.number, answer);
+            Forget {
+                mailbox: self.clone(),
+                number: question.number,
+            }
+        };
+        self.send(Message::Question(operation, question));
+        answered.await.ok()
+    }
+
+    pub(crate) fn answer(&self, number: u32, answer: Answer) {
+        let waiting = self.state().questions.remove(&number);
+        if let Some(waiting) = waiting {
+            // An error means that the operation was cancelled meanwhile.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// The environment is going away: drops everything that is under way for it.
+    pub(crate) fn close(&self) {
+        let tasks = {
+            let mut state = self.state();
+            state.gone = true;
+            state.questions.clear();
+            std::mem::take(&mut state.tasks)
+        };
+        for task in tasks.into_values() {
+            task.abort();
+        }
+    }
+}
+
+/// Takes the question back when it is not waited for any more.
+struct Forget {
+    mailbox: Mailbox,
+    number: u32,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.mailbox.state().questions.remove(&self.number);
+    }
+}

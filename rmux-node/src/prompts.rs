@@ -1,0 +1,151 @@
+//! The program's callbacks as the core's prompter.
+
+use napi_derive::napi;
+use rmux_core::{
+    Answer as Answering, Error, ErrorKind, HostKeyPrompt, KeyboardInteractivePrompt,
+    PassphrasePrompt, PasswordPrompt, Prompter, Result, Secret,
+};
+
+use crate::delivery::{PromptLine, Question};
+use crate::mailbox::Mailbox;
+
+/// Which questions the program has a callback for.
+#[napi(object, object_to_js = false)]
+pub struct Asked {
+    pub host_key: bool,
+    pub passphrase: bool,
+    pub password: bool,
+    pub keyboard_interactive: bool,
+}
+
+/// The answer to a question. With neither field the program declines.
+#[napi(object, object_to_js = false)]
+pub struct Answer {
+    /// Whether to trust the host key.
+    pub accepted: Option<bool>,
+    /// The passphrase or password, or one answer for each prompt.
+    pub secrets: Option<Vec<String>>,
+    /// The callback threw.
+    pub failed: Option<bool>,
+}
+
+pub(crate) struct Prompts {
+    mailbox: Mailbox,
+    operation: u32,
+    asked: Asked,
+}
+
+impl Prompts {
+    pub(crate) fn new(mailbox: Mailbox, operation: u32, asked: Asked) -> Self {
+        Self {
+            mailbox,
+            operation,
+            asked,
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Result<Answer> {
+        let (kind, host) = (question.kind.clone(), question.host.clone());
+        let failed =
+            |message: String| Error::new(ErrorKind::Cancelled, "connect", message).with_host(&host);
+        match self.mailbox.ask(self.operation, question).await {
+            Some(answer) if answer.failed != Some(true) => Ok(answer),
+            Some(_) => Err(failed(format!("the callback for {kind} failed"))),
+            None => Err(failed(format!("nobody is left to answer for {kind}"))),
+        }
+    }
+
+    async fn secret(&self, asked: bool, question: Question) -> Result<Option<Secret>> {
+        if !asked {
+            return Ok(None);
+        }
+        let secrets = self.ask(question).await?.secrets.unwrap_or_default();
+        Ok(secrets.into_iter().next().map(Secret::new))
+    }
+}
+
+/// A question with nothing but its kind and host.
+fn question(kind: &str, host: &str) -> Question {
+    Question {
+        kind: kind.to_owned(),
+        number: 0,
+        host: host.to_owned(),
+        known_as: None,
+        algorithm: None,
+        fingerprint: None,
+        path: None,
+        user: None,
+        attempt: None,
+        name: None,
+        instructions: None,
+        prompts: None,
+    }
+}
+
+impl Prompter for Prompts {
+    fn host_key<'a>(&'a self, prompt: &'a HostKeyPrompt) -> Answering<'a, bool> {
+        Box::pin(async move {
+            if !self.asked.host_key {
+                return Ok(false);
+            }
+            let answer = self
+                .ask(Question {
+                    known_as: Some(prompt.known_as.clone()),
+                    algorithm: Some(prompt.algorithm.clone()),
+                    fingerprint: Some(prompt.fingerprint.clone()),
+                    ..question("hostKey", &prompt.host)
+                })
+                .await?;
+            Ok(answer.accepted == Some(true))
+        })
+    }
+
+    fn passphrase<'a>(&'a self, prompt: &'a PassphrasePrompt) -> Answering<'a, Option<Secret>> {
+        Box::pin(self.secret(
+            self.asked.passphrase,
+            Question {
+                path: Some(prompt.path.display().to_string()),
+                attempt: Some(prompt.attempt),
+                ..question("passphrase", &prompt.host)
+            },
+        ))
+    }
+
+    fn password<'a>(&'a self, prompt: &'a PasswordPrompt) -> Answering<'a, Option<Secret>> {
+        Box::pin(self.secret(
+            self.asked.password,
+            Question {
+                user: Some(prompt.user.clone()),
+                attempt: Some(prompt.attempt),
+                ..question("password", &prompt.host)
+            },
+        ))
+    }
+
+    fn keyboard_interactive<'a>(
+        &'a self,
+        prompt: &'a KeyboardInteractivePrompt,
+    ) -> Answering<'a, Option<Vec<Secret>>> {
+        Box::pin(async move {
+            if !self.asked.keyboard_interactive {
+                return Ok(None);
+            }
+            let lines = prompt.questions.iter().map(|line| PromptLine {
+                text: line.text.clone(),
+                echo: line.echo,
+            });
+            let answer = self
+                .ask(Question {
+                    user: Some(prompt.user.clone()),
+                    name: Some(prompt.name.clone()),
+                    instructions: Some(prompt.instructions.clone()),
+                    prompts: Some(lines.collect()),
+                    ..question("keyboardInteractive", &prompt.host)
+                })
+                .await?;
+            Ok(answer
+                .secrets
+                .map(|secrets| secrets.into_iter().map(Secret::new).collect()))
+        })
+    }
+}

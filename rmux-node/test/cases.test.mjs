@@ -1,0 +1,142 @@
+// The behaviour that is the same in every language: the cases of rmux-testkit.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import net from 'node:net';
+import { after, before, describe, test } from 'node:test';
+
+import { connect } from '../index.mjs';
+import { startImpostor, startServer } from './testd.mjs';
+
+const folder = new URL('../../rmux-testkit/cases/', import.meta.url);
+const CASE = ['name', 'target', 'request', 'expect'];
+const REQUEST = ['argv', 'shell', 'env', 'cwd', 'stdin', 'pty'];
+const EXPECT = ['code', 'signal', 'error', 'stdout', 'stderr'];
+
+for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
+  const { cases } = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+  const servers =
+    file === 'environment.json' ? { refuses: [], accepts: ['--option', 'AcceptEnv *'] } : { sshd: [] };
+  for (const [which, args] of Object.entries(servers)) suite(`${file} (${which})`, cases, args);
+}
+
+function suite(name, cases, args) {
+  describe(name, () => {
+    let server;
+    let session;
+    before(async () => {
+      server = await startServer(args);
+      session = await connect(server.host, server.options);
+    });
+    after(async () => {
+      await session?.close();
+      await server?.stop();
+    });
+    assert.ok(cases.length > 0);
+    for (const one of cases) {
+      test(one.name, async () => {
+        onlyKnown(one, CASE);
+        onlyKnown(one.request, REQUEST);
+        onlyKnown(one.expect, EXPECT);
+        const result = await reach(one.target ?? 'server', server, session, (to) => run(to, one.request));
+        if (one.expect.error !== undefined) {
+          assert.equal(result.error?.code, one.expect.error, result.error?.stack);
+          assert.match(result.error.message, /127\.0\.0\.1/);
+          return;
+        }
+        if (result.error !== undefined) throw result.error;
+        check(result, one.expect);
+      });
+    }
+  });
+}
+
+function onlyKnown(value, fields) {
+  for (const field of Object.keys(value)) assert.ok(fields.includes(field), `unknown field ${field}`);
+}
+
+/** Runs `use` on a session to the target, or tells why there is none. */
+async function reach(target, server, session, use) {
+  if (target === 'server') return use(session);
+  const { options, stop } = await TARGETS[target](server);
+  let own;
+  try {
+    own = await connect('127.0.0.1', { ...server.options, ...options });
+    return await use(own);
+  } catch (error) {
+    return { error };
+  } finally {
+    await own?.close();
+    stop?.();
+  }
+}
+
+const strict = (server, knownHosts) => ({
+  options: { hostKeyPolicy: 'strict', options: { ...server.options.options, UserKnownHostsFile: knownHosts } },
+});
+
+const TARGETS = {
+  async refused() {
+    return { options: { port: await closedPort() } };
+  },
+  async silent() {
+    const silent = await startImpostor();
+    return { options: { port: silent.port, connectTimeout: 1000 }, stop: silent.stop };
+  },
+  'unknown-host-key': async (server) => strict(server, server.file('empty', '')),
+  async 'changed-host-key'(server) {
+    const other = await startServer();
+    const key = readFileSync(other.known_hosts, 'utf8').trim().split(' ').slice(1).join(' ');
+    await other.stop();
+    return strict(server, server.file('changed', `[127.0.0.1]:${server.port} ${key}\n`));
+  },
+  stranger: async (server) => ({ options: { identityFiles: [server.stranger_key] } }),
+};
+
+/** A port on which nobody listens. */
+async function closedPort() {
+  const probe = net.createServer();
+  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+async function run(session, { argv, shell, env, cwd, stdin, pty }) {
+  const command = argv ?? shell;
+  if (pty === undefined) {
+    const input = stdin === undefined ? undefined : bytes(stdin);
+    return session.run(command, { env, cwd, input, encoding: 'buffer' });
+  }
+  const child = await session.spawn(command, { env, cwd, pty, stdin: 'ignore' });
+  const [stdout, stderr, exit] = await Promise.all([
+    child.stdout.toArray(),
+    child.stderr.toArray(),
+    child.exited,
+  ]);
+  return { ...exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+}
+
+function bytes(value) {
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value.base64 !== undefined) return Buffer.from(value.base64, 'base64');
+  return Buffer.from(value.repeat.repeat(value.times));
+}
+
+function check(result, { code = 0, signal, stdout, stderr }) {
+  const end = signal === undefined ? [code, null] : [null, `SIG${signal}`];
+  assert.deepEqual([result.exitCode, result.signal], end, `stderr: ${result.stderr}`);
+  sameBytes(result.stdout, stdout ?? '', 'stdout');
+  sameBytes(result.stderr, stderr ?? '', 'stderr');
+}
+
+function sameBytes(actual, expected, what) {
+  if (expected.contains !== undefined) {
+    assert.ok(actual.includes(expected.contains), `${what}: ${actual}`);
+  } else {
+    const wanted = bytes(expected);
+    assert.ok(actual.equals(wanted), `${what}: ${short(actual)} instead of ${short(wanted)}`);
+  }
+}
+
+const short = (data) => `${data.length} bytes ${JSON.stringify(data.subarray(0, 200).toString())}`;

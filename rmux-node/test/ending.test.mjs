@@ -1,0 +1,213 @@
+// Timeouts, AbortSignals and the end of a session: every operation settles, and remote commands end.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { AbortError, connect } from '../index.mjs';
+import { startRelay, startServer, until } from './testd.mjs';
+
+let server;
+let session;
+before(async () => {
+  server = await startServer();
+  session = await connect('127.0.0.1', server.options);
+});
+after(async () => {
+  await session?.close();
+  await server?.stop();
+});
+
+/** A command that only this test runs, with a child of its own, and whether it is running. */
+let marks = 0;
+function marked() {
+  // Odd seconds, so that nothing else on the machine has the same.
+  const seconds = `${300 + marks++}.${process.pid}`;
+  return {
+    line: `sh -c 'sleep ${seconds}; true'; true`,
+    async isRunning() {
+      // The brackets keep the look-up from finding itself.
+      const { exitCode } = await session.run(`pgrep -f '[s]leep ${seconds}' >/dev/null`);
+      return exitCode === 0;
+    },
+  };
+}
+
+test('a timeout kills the whole process group', async () => {
+  const command = marked();
+  const running = session.run(command.line, { timeout: 1000 });
+  running.catch(() => {});
+  await until('the command runs', command.isRunning);
+  await assert.rejects(running, (error) => {
+    assert.equal(error.name, 'RmuxError');
+    assert.equal(error.code, 'TIMED_OUT');
+    assert.match(error.message, /127\.0\.0\.1/);
+    return true;
+  });
+  await until('the command is gone', async () => !(await command.isRunning()));
+});
+
+test('a timeout of 0 is none', async () => {
+  assert.equal((await session.run('sleep 0.1', { timeout: 0 })).exitCode, 0);
+});
+
+test('an AbortSignal rejects at once and kills the whole process group', async () => {
+  const command = marked();
+  const controller = new AbortController();
+  const running = session.run(command.line, { signal: controller.signal });
+  running.catch(() => {});
+  await until('the command runs', command.isRunning);
+  const reason = new Error('enough');
+  controller.abort(reason);
+  await assert.rejects(running, (error) => {
+    assert.ok(error instanceof AbortError);
+    assert.equal(error.name, 'AbortError');
+    assert.equal(error.code, 'ABORT_ERR');
+    assert.equal(error.cause, reason);
+    return true;
+  });
+  await until('the command is gone', async () => !(await command.isRunning()));
+});
+
+test('an AbortSignal that was aborted before starts nothing', async () => {
+  const file = `${server.folder}/started`;
+  const signal = AbortSignal.abort();
+  await assert.rejects(session.run(['touch', file], { signal }), { name: 'AbortError' });
+  await assert.rejects(session.spawn(['touch', file], { signal }), { name: 'AbortError' });
+  await assert.rejects(connect('127.0.0.1', { ...server.options, signal }), { name: 'AbortError' });
+  assert.equal((await session.run(['test', '-e', file])).exitCode, 1);
+});
+
+test('200 aborted commands leave the session as it was', async () => {
+  const own = await connect('127.0.0.1', server.options);
+  const aborted = Array.from({ length: 200 }, (_, index) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), index % 20);
+    return own.run('sleep 30', { signal: controller.signal });
+  });
+  for (const { reason } of await Promise.allSettled(aborted)) assert.equal(reason?.name, 'AbortError');
+  assert.equal((await own.run('echo fine')).stdout, 'fine\n');
+  await own.close();
+});
+
+test('a signal that outlives its command keeps nothing of it', async () => {
+  const controller = new AbortController();
+  await session.run('true', { signal: controller.signal });
+  controller.abort();
+  assert.equal((await session.run('echo fine')).stdout, 'fine\n');
+});
+
+test('an AbortSignal for spawn kills the command and rejects exited', async () => {
+  const command = marked();
+  const controller = new AbortController();
+  const child = await session.spawn(command.line, { signal: controller.signal });
+  await until('the command runs', command.isRunning);
+  controller.abort();
+  await assert.rejects(child.exited, { name: 'AbortError' });
+  await until('the command is gone', async () => !(await command.isRunning()));
+  assert.equal(child.kill(), false);
+});
+
+test('a child killed right after its start ends', async () => {
+  const command = marked();
+  const child = await session.spawn(command.line);
+  assert.equal(child.kill('SIGKILL'), true);
+  assert.deepEqual(await child.exited, { exitCode: null, signal: 'SIGKILL' });
+  await until('the command is gone', async () => !(await command.isRunning()));
+});
+
+test('an aborted connect leaves no connection behind', async () => {
+  const relay = await startRelay(server.port);
+  try {
+    for (const delay of [0, 5, 20, 50]) {
+      const controller = new AbortController();
+      const connecting = connect('127.0.0.1', {
+        ...server.options,
+        port: relay.port,
+        dangerAcceptAnyHostKey: true,
+        signal: controller.signal,
+      });
+      setTimeout(() => controller.abort(), delay);
+      await connecting.then(
+        (late) => late.close(),
+        (error) => assert.equal(error.name, 'AbortError'),
+      );
+    }
+    await until('the connections are gone', () => relay.connections() === 0);
+  } finally {
+    relay.stop();
+  }
+});
+
+test('everything that waits is settled when the session is closed', async () => {
+  const own = await connect('127.0.0.1', server.options);
+  const child = await own.spawn('cat');
+  const settled = Promise.allSettled([own.run('sleep 60'), child.stdout.toArray(), child.exited]);
+  await own.close();
+  const [running, reading, exited] = await settled;
+  assert.equal(running.reason?.code, 'CLOSED');
+  // A child whose process group is known is killed first: what of its end arrives before the
+  // connection is closed is told, and the rest is an error.
+  for (const { status, reason } of [reading, exited]) {
+    if (status === 'rejected') assert.equal(reason.code, 'CLOSED');
+  }
+  if (exited.status === 'fulfilled') assert.equal(exited.value.signal, 'SIGKILL');
+  assert.deepEqual(await own.closed, { reason: 'closed' });
+  assert.equal(own.isClosed, true);
+});
+
+test('use after close is refused, closing again is not', async () => {
+  const own = await connect('127.0.0.1', server.options);
+  await Promise.all([own.close(), own.close()]);
+  await own.close();
+  for (const late of [() => own.run('true'), () => own.spawn('true')]) {
+    await assert.rejects(late(), { name: 'RmuxError', code: 'CLOSED', host: '127.0.0.1' });
+  }
+  // Nothing keeps the process alive for a session that has ended.
+  own.ref();
+});
+
+test('everything that waits is settled when the connection is lost, and the events tell it', async () => {
+  const relay = await startRelay(server.port);
+  const events = [];
+  const own = await connect('127.0.0.1', {
+    ...server.options,
+    port: relay.port,
+    dangerAcceptAnyHostKey: true,
+    onEvent: (event) => events.push(event),
+  });
+  try {
+    const child = await own.spawn('cat');
+    const settled = Promise.allSettled([own.run('sleep 60'), child.stdout.toArray(), child.exited]);
+    assert.equal((await own.run('echo ready')).stdout, 'ready\n');
+    relay.cut();
+    for (const { status, reason } of await settled) {
+      assert.equal(status, 'rejected');
+      assert.equal(reason.code, 'DISCONNECTED');
+      assert.match(reason.message, /127\.0\.0\.1/);
+    }
+    const end = await own.closed;
+    assert.equal(end.reason, 'lost');
+    assert.equal(end.error.code, 'DISCONNECTED');
+    await assert.rejects(own.run('true'), { code: 'DISCONNECTED' });
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['connecting', 'connected', 'authenticated', 'ready', 'lost'],
+    );
+    assert.deepEqual(events[0], { type: 'connecting', host: own.host });
+    assert.deepEqual(events[1], { type: 'connected', address: `127.0.0.1:${relay.port}` });
+    assert.deepEqual(events[2], { type: 'authenticated', user: server.user, method: 'publickey' });
+    assert.equal(events[4].reason.name, 'RmuxError');
+  } finally {
+    relay.stop();
+  }
+});
+
+test('closing is an event, and await using closes', { skip: typeof Symbol.asyncDispose !== 'symbol' && 'this Node has no Symbol.asyncDispose' }, async () => {
+  const events = [];
+  const own = await connect('127.0.0.1', { ...server.options, onEvent: ({ type }) => events.push(type) });
+  const child = await own.spawn('sleep 60');
+  await child[Symbol.asyncDispose]();
+  assert.equal(child.signalCode, 'SIGKILL');
+  await own[Symbol.asyncDispose]();
+  assert.equal(events.at(-1), 'closed');
+});

@@ -1,0 +1,80 @@
+// The programs in examples/node do what they say.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { startServer } from './testd.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+let server;
+before(async () => {
+  server = await startServer();
+  cpSync(path.join(here, '../../examples/node'), server.folder, { recursive: true });
+  const config = server.file(
+    'config',
+    `Host dev
+  HostName 127.0.0.1
+  Port ${server.port}
+  User ${server.user}
+  IdentityFile ${server.client_key}
+  IdentitiesOnly yes
+  UserKnownHostsFile ${server.known_hosts}
+`,
+  );
+  // The package, with this configuration in the place of the user's own, which is not ours.
+  mkdirSync(path.join(server.folder, 'node_modules/rmux'), { recursive: true });
+  server.file('node_modules/rmux/package.json', '{ "exports": "./index.mjs" }');
+  server.file(
+    'node_modules/rmux/index.mjs',
+    `import * as rmux from ${JSON.stringify(new URL('../index.mjs', import.meta.url).href)};
+export * from ${JSON.stringify(new URL('../index.mjs', import.meta.url).href)};
+export const connect = (host, options) => rmux.connect(host, { configFile: ${JSON.stringify(config)}, ...options });
+`,
+  );
+});
+after(() => server?.stop());
+
+function start(...args) {
+  const child = spawn(process.execPath, args, {
+    cwd: server.folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data) => (stdout += data));
+  child.stderr.on('data', (data) => (stderr += data));
+  const ended = new Promise((resolve) =>
+    child.once('close', (code) => resolve({ code, stdout, stderr })),
+  );
+  return { child, ended };
+}
+
+test('run.mjs runs commands', async () => {
+  const { code, stdout, stderr } = await start('run.mjs', 'dev').ended;
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^127\.0\.0\.1 runs \w+/);
+  assert.match(stdout, /^uptime\n {2}\[\d+\]/m);
+});
+
+test('run.mjs says what is wrong in a line', async () => {
+  const { code, stderr } = await start('run.mjs', 'dev:').ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /^[A-Z_]+: .*dev:.*\n$/);
+});
+
+test('stream.mjs streams lines', async () => {
+  const { code, stdout, stderr } = await start('stream.mjs', 'dev', 'printf', 'a b\nc\n').ended;
+  assert.deepEqual([code, stdout, stderr], [0, 'dev| a b\ndev| c\nexit code 0\n', '']);
+});
+
+test('stream.mjs ends the command on Ctrl-C', async () => {
+  const { child, ended } = start('stream.mjs', 'dev', 'sh', '-c', 'echo up; sleep 60');
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  child.kill('SIGINT');
+  const { code, stdout } = await ended;
+  assert.deepEqual([code, stdout], [0, 'dev| up\nAbortError: Ctrl-C was pressed\n']);
+});

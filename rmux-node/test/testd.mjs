@@ -1,0 +1,143 @@
+// Starts the test server of rmux-testkit: a real sshd with its own keys, stopped with its parent.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+
+/** Starts a server; what it offers, and `options` to connect to it with. */
+export async function startServer(args = []) {
+  const [program, ...before] = process.env.RMUX_TESTD
+    ? [process.env.RMUX_TESTD]
+    : ['cargo', 'run', '--quiet', '--package=rmux-testkit', '--bin=rmux-testd', '--'];
+  const child = spawn(program, [...before, ...args], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  child.once('error', (error) => {
+    throw new Error(`cannot start ${program}`, { cause: error });
+  });
+  const next = async () => {
+    const { value, done } = await answers.next();
+    if (done) throw new Error('rmux-testd ended: its errors are above');
+    return JSON.parse(value);
+  };
+  const facts = await next();
+  const folder = mkdtempSync(path.join(tmpdir(), 'rmux-node-'));
+  return {
+    ...facts,
+    /** A folder for what a test needs; removed with the server. */
+    folder,
+    options: connectOptions(facts),
+    /** Gives the server a command; its answer. */
+    async tell(command) {
+      child.stdin.write(`${command}\n`);
+      return next();
+    },
+    /** Writes a file into the folder and returns its path. */
+    file(name, content) {
+      const file = path.join(folder, name);
+      writeFileSync(file, content, { mode: 0o600 });
+      return file;
+    },
+    async stop() {
+      child.stdin.end();
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function connectOptions(facts) {
+  return {
+    port: facts.port,
+    user: facts.user,
+    identityFiles: [facts.client_key],
+    configFile: false,
+    options: { UserKnownHostsFile: facts.known_hosts, IdentitiesOnly: 'yes' },
+  };
+}
+
+/** A TCP relay to a server whose connections can be cut. */
+export async function startRelay(port) {
+  const sockets = new Set();
+  const server = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+      socket.pipe(other);
+    }
+  });
+  await listen(server);
+  const cut = () => {
+    // Not resetAndDestroy: with a shutdown under way, Node 20 never gets rid of such a handle.
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: server.address().port,
+    cut,
+    connections: () => sockets.size / 2,
+    stop() {
+      cut();
+      server.close();
+    },
+  };
+}
+
+/** A TCP server that answers each connection with `answer` and says nothing else. */
+export async function startImpostor(answer = '') {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write(answer);
+    socket.resume();
+  });
+  await listen(server);
+  return { port: server.address().port, stop: () => server.close() };
+}
+
+function listen(server) {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+}
+
+/** Waits until `condition` holds, and says `what` did not come where it never does. */
+export async function until(what, condition, limit = 10_000) {
+  const deadline = performance.now() + limit;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Runs one of the programs in programs/ in a Node of its own; what it wrote and how it ended. */
+export function runProgram(name, server, { flags = [], args = [], env = {}, limit = 30_000 } = {}) {
+  const file = fileURLToPath(new URL(`programs/${name}`, import.meta.url));
+  return new Promise((resolve, reject) => {
+    const started = performance.now();
+    const child = spawn(process.execPath, [...flags, file, ...args], {
+      env: { ...process.env, ...env, RMUX_TEST_OPTIONS: JSON.stringify(server.options) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (data) => (stdout += data));
+    child.stderr.on('data', (data) => (stderr += data));
+    const timer = setTimeout(() => child.kill('SIGKILL'), limit);
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, stdout, stderr, time: performance.now() - started });
+    });
+  });
+}
