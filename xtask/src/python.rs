@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::project::Project;
 use crate::run::{Failure, Ran, run, run_and_keep};
 
-const TOOLS: &str = "xtask/python-tools.txt";
+const TOOLS: &str = "rmux-py/tests/requirements.txt";
 
 /// How the wheel is compiled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ fn environment(project: &Project) -> Result<PathBuf, Failure> {
         name.to_owned()
     });
     run(Command::new(&system).args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|e| {
-        format!("{e}; the Python tests need Python 3.9 or newer with venv (Debian package python3-venv), or PYTHON set to one")
+        format!("{e}; the Python tests need Python 3.10 or newer with venv (Debian package python3-venv), or PYTHON set to one")
     })?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--requirement"])

@@ -121,7 +121,6 @@ pub(super) async fn handshake(
         verdict: Arc::clone(&verdict),
         cause,
         given_up,
-        accepted: None,
     };
     let alive = keepalive(host, config);
     let stream = Watched::new(

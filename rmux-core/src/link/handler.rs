@@ -24,8 +24,6 @@ pub(super) struct Handler {
     pub(super) cause: watch::Sender<Option<Error>>,
     /// Ends when the connecting side has given up: then nobody wants the prompt's answer.
     pub(super) given_up: oneshot::Receiver<std::convert::Infallible>,
-    /// The key that was judged well.
-    pub(super) accepted: Option<Vec<u8>>,
 }
 
 impl russh::client::Handler for Handler {
@@ -50,30 +48,15 @@ impl russh::client::Handler for Handler {
             }
         };
         let (algorithm, blob) = (key.algorithm(), key.public_key_bytes());
-        // russh 0.65.1 asks at the first key exchange only: the key shown at a later one is not
-        // judged, only that it signed. This is for an engine that asks again.
-        if let Some(accepted) = &self.accepted {
-            if *accepted == blob {
-                return Ok(true);
-            }
-            let error = Error::new(
-                ErrorKind::HostKeyChanged,
-                "verify host key",
-                "the server showed another host key in the midst of the connection",
-            );
-            self.cause.send_replace(Some(error.with_host(&self.host)));
-            return Ok(false);
-        }
+        // russh 0.65.1 asks at the first key exchange only. Of the key shown at a later one it checks
+        // the signature; who has come that far holds the session's keys already.
         let judging = self.judge.judge(algorithm.as_str(), &blob, &self.asker);
         let judged = tokio::select! {
             judged = judging => judged,
             _ = &mut self.given_up => return Ok(false),
         };
         match judged {
-            Ok(()) => {
-                self.accepted = Some(blob);
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(error) => {
                 *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) = Some(error);
                 Ok(false)
@@ -102,12 +85,7 @@ impl russh::client::Handler for Handler {
             .with_host(&self.host),
             DisconnectReason::Error(error) => engine_error("session", &self.host, error),
         };
-        // A reason that is known already is the better one.
-        self.cause.send_if_modified(|known| {
-            let news = known.is_none();
-            known.get_or_insert(cause);
-            news
-        });
+        self.cause.send_replace(Some(cause));
         Ok(())
     }
 }
@@ -160,7 +138,6 @@ mod tests {
             verdict: Arc::clone(&verdict),
             cause: watch::channel(None).0,
             given_up,
-            accepted: None,
         };
         let offered = PublicKeyOrCertificate::Certificate(certificate);
         assert!(!handler.check_server_key(&offered).await.unwrap());

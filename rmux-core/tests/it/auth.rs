@@ -127,7 +127,7 @@ async fn embedded(server: &EmbeddedServer) -> Config {
         .config_file(ConfigFile::None)
         .port(server.addr().port())
         .user(server.user())
-        .option("UserKnownHostsFile", "/no/such/folder/known_hosts")
+        .option("UserKnownHostsFile", "none")
         .option("GlobalKnownHostsFile", "none")
         .option("IdentityAgent", "none")
         .option("IdentityFile", "none")

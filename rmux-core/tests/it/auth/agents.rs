@@ -6,7 +6,7 @@ use std::time::Duration;
 use rmux_testkit::agent::{Agent, HangingAgent};
 use rmux_testkit::sshd::Sshd;
 
-use super::{keeps_out, keyless, lets_in, make_key, without_keys};
+use super::{keeps_out, lets_in, make_key, without_keys};
 
 #[tokio::test]
 async fn an_agent_signs() {
