@@ -14,6 +14,12 @@ use bytes::Bytes;
 /// How many bytes may wait for the server's window.
 const BUDGET: usize = 1 << 20;
 
+/// The most that one write takes: OpenSSH's largest packet, which the engine then need not cut.
+const PIECE: usize = 32 << 10;
+/// A writer that found no room is woken when there is this much, so that it and the sender do not
+/// take turns at every packet.
+const ROOM: usize = BUDGET / 4;
+
 /// Shared by the writer and the channel's sender task.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outbox(Arc<Mutex<State>>);
@@ -21,6 +27,7 @@ pub(crate) struct Outbox(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Bytes>,
+    pool: Pool,
     /// Accepted and not yet handed to the engine, the piece in flight included.
     waiting: usize,
     eof: bool,
@@ -47,7 +54,7 @@ impl Outbox {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Accepts as much of `data` as there is room for.
+    /// Accepts as much of `data` as there is room for, but no more than a packet.
     pub(crate) fn poll_write(
         &self,
         context: &mut Context<'_>,
@@ -57,15 +64,14 @@ impl Outbox {
         if state.broken || state.eof {
             return Poll::Ready(Err(Broken));
         }
-        let accepted = data.len().min(BUDGET - state.waiting);
+        let accepted = data.len().min(PIECE).min(BUDGET - state.waiting);
         if accepted == 0 && !data.is_empty() {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }
         if accepted > 0 {
-            state
-                .queue
-                .push_back(Bytes::copy_from_slice(&data[..accepted]));
+            let piece = state.pool.copy(&data[..accepted]);
+            state.queue.push_back(piece);
             state.waiting += accepted;
             wake(&mut state.sender);
         }
@@ -128,7 +134,52 @@ impl Outbox {
     pub(crate) fn sent(&self, length: usize) {
         let mut state = self.state();
         state.waiting -= length;
-        wake(&mut state.writer);
+        if state.waiting <= BUDGET - ROOM {
+            wake(&mut state.writer);
+        }
+    }
+}
+
+/// Buffers that were sent and are filled again. Fresh ones cost more than the copy into them: the
+/// allocator gives so much memory back to the system, whose pages then have to be made anew.
+#[derive(Debug, Clone, Default)]
+struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Pool {
+    fn copy(&self, data: &[u8]) -> Bytes {
+        if data.len() < PIECE / 4 {
+            return Bytes::copy_from_slice(data);
+        }
+        let reused = self.free().pop();
+        let mut buffer = reused.unwrap_or_else(|| Vec::with_capacity(PIECE));
+        buffer.clear();
+        buffer.extend_from_slice(data);
+        let pool = self.clone();
+        Bytes::from_owner(Lent { buffer, pool })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A buffer that goes back to its pool when the engine has sent it.
+struct Lent {
+    buffer: Vec<u8>,
+    pool: Pool,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.pool.free().push(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -146,21 +197,47 @@ mod tests {
     async fn a_write_that_was_not_accepted_leaves_nothing_behind() {
         let outbox = Outbox::default();
         let mut context = Context::from_waker(Waker::noop());
-        let full = vec![b'A'; BUDGET];
-        assert_eq!(
-            outbox.poll_write(&mut context, &full),
-            Poll::Ready(Ok(BUDGET))
-        );
+        let full = vec![b'A'; PIECE];
+        for _ in 0..BUDGET / PIECE {
+            assert_eq!(
+                outbox.poll_write(&mut context, &full),
+                Poll::Ready(Ok(PIECE))
+            );
+        }
         assert_eq!(outbox.poll_write(&mut context, b"lost"), Poll::Pending);
         // The pending write is cancelled here; another one follows.
-        let Next::Data(sent) = outbox.next().await else {
-            panic!("no data")
-        };
-        outbox.sent(sent.len());
+        for _ in 0..BUDGET / PIECE {
+            let Next::Data(sent) = outbox.next().await else {
+                panic!("no data")
+            };
+            assert_eq!(sent, full);
+            outbox.sent(sent.len());
+        }
         assert_eq!(outbox.poll_write(&mut context, b"BB"), Poll::Ready(Ok(2)));
         outbox.close().unwrap();
         assert_eq!(outbox.next().await, Next::Data(Bytes::from_static(b"BB")));
         assert_eq!(outbox.next().await, Next::Eof);
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_was_sent_is_filled_again_with_nothing_left_of_before() {
+        let outbox = Outbox::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut places = Vec::new();
+        for (byte, length) in [(b'A', PIECE), (b'B', PIECE / 2), (b'C', PIECE)] {
+            let data = vec![byte; length];
+            assert_eq!(
+                outbox.poll_write(&mut context, &data),
+                Poll::Ready(Ok(length))
+            );
+            let Next::Data(sent) = outbox.next().await else {
+                panic!("no data")
+            };
+            assert_eq!(sent, data);
+            places.push(sent.as_ptr());
+            outbox.sent(length);
+        }
+        assert_eq!(places, [places[0]; 3]);
     }
 
     #[test]
