@@ -1,0 +1,97 @@
+"""rmux: connect to a host over SSH once and do everything over that connection.
+
+    import rmux
+
+    with rmux.connect("deploy@build.example.com") as session:
+        listing = session.run(["ls", "-l", "a name with spaces"], check=True, text=True)
+        print(listing.stdout)
+
+:mod:`rmux.aio` has the same for ``asyncio``.
+"""
+
+from rmux import _rmux
+from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty
+from rmux._errors import (
+    AlreadyExists,
+    AuthFailed,
+    CalledProcessError,
+    Cancelled,
+    ChannelRefused,
+    Closed,
+    CommandTimedOut,
+    ConfigInvalid,
+    ConnectFailed,
+    Disconnected,
+    Error,
+    HostKeyChanged,
+    HostKeyError,
+    HostKeyRevoked,
+    HostKeyUnknown,
+    InvalidInput,
+    IOFailed,
+    LimitExceeded,
+    NonZeroExit,
+    NotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    ProtocolViolation,
+    TimedOut,
+    Unsupported,
+)
+from rmux._popen import Popen
+from rmux._prompts import (
+    HostKeyPrompt,
+    KeyboardInteractivePrompt,
+    PassphrasePrompt,
+    PasswordPrompt,
+    Question,
+)
+from rmux._session import Session, connect
+from rmux._settings import Host, SessionEvent
+
+_rmux.start_logging()
+
+__all__ = [
+    "DEVNULL",
+    "PIPE",
+    "AlreadyExists",
+    "AuthFailed",
+    "CalledProcessError",
+    "Cancelled",
+    "ChannelRefused",
+    "Closed",
+    "CommandTimedOut",
+    "CompletedProcess",
+    "ConfigInvalid",
+    "ConnectFailed",
+    "Disconnected",
+    "Error",
+    "Host",
+    "HostKeyChanged",
+    "HostKeyError",
+    "HostKeyPrompt",
+    "HostKeyRevoked",
+    "HostKeyUnknown",
+    "IOFailed",
+    "InvalidInput",
+    "KeyboardInteractivePrompt",
+    "LimitExceeded",
+    "NonZeroExit",
+    "NotFound",
+    "OutcomeUnknown",
+    "PassphrasePrompt",
+    "PasswordPrompt",
+    "PermissionDenied",
+    "Popen",
+    "ProtocolViolation",
+    "Pty",
+    "Question",
+    "Session",
+    "SessionEvent",
+    "TimedOut",
+    "Unsupported",
+    "aio",
+    "connect",
+]
+
+from rmux import aio  # noqa: E402  (it stands on all of the above)

@@ -1,0 +1,159 @@
+"""What a command is made of, and what comes of it; the same in both twins."""
+
+from __future__ import annotations
+
+import os
+import signal as _signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, AnyStr, Optional, Union
+
+from rmux._errors import CalledProcessError, InvalidInput, exception
+
+Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+Args = Union[str, bytes, Sequence[Word]]
+Data = Union[bytes, bytearray, memoryview]
+Env = Mapping[Union[str, bytes], Union[str, bytes]]
+
+#: The stream is a file object of the ``Popen``. As in ``subprocess``.
+PIPE = subprocess.PIPE
+#: Input is empty, output is thrown away. As in ``subprocess``.
+DEVNULL = subprocess.DEVNULL
+
+
+@dataclass(frozen=True)
+class Pty:
+    """A terminal for a command."""
+
+    term: str = "xterm"
+    columns: int = 80
+    rows: int = 24
+
+
+class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
+    """A command that has ended: ``args``, ``returncode``, ``stdout``, ``stderr``, ``signal``.
+
+    As in ``subprocess``, ``returncode`` is negative after a death by signal: minus the number that
+    the signal has on this machine, or -127 where it has none. ``signal`` is its name, without
+    ``SIG``, as the server told it.
+    """
+
+    signal: Optional[str]
+    host: str
+
+    def __init__(
+        self,
+        args: Any,
+        returncode: int,
+        stdout: Any = None,
+        stderr: Any = None,
+        *,
+        signal: Optional[str] = None,
+        host: str = "",
+        failure: Optional[str] = None,
+    ) -> None:
+        super().__init__(args, returncode, stdout, stderr)
+        self.signal = signal
+        self.host = host
+        self._failure = failure
+
+    def check_returncode(self) -> None:
+        """Raises :class:`CalledProcessError` unless ``returncode`` is 0."""
+        if self.returncode == 0:
+            return
+        message = self._failure or f"run: {self.host}: exit status {self.returncode}"
+        error = CalledProcessError(
+            message,
+            returncode=self.returncode,
+            cmd=self.args,
+            output=self.stdout,
+            stderr=self.stderr,
+            signal=self.signal,
+        )
+        error.operation = "run"
+        error.host = self.host
+        raise error
+
+
+@dataclass(frozen=True)
+class Text:
+    """How bytes become text and back: UTF-8 unless said otherwise, and any line end is ``\\n``."""
+
+    encoding: str
+    errors: str
+
+    @classmethod
+    def wanted(
+        cls, text: Optional[bool], encoding: Optional[str], errors: Optional[str]
+    ) -> Optional[Text]:
+        """The codec that these keywords ask for; None for bytes."""
+        if not (text or encoding or errors):
+            return None
+        return cls(encoding or "utf-8", errors or "strict")
+
+    def decode(self, data: bytes) -> str:
+        return data.decode(self.encoding, self.errors).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def returncode(code: Optional[int], signal: Optional[str]) -> int:
+    """The number that ``subprocess`` would give."""
+    if code is not None:
+        return code
+    number = getattr(_signal, f"SIG{signal}", None)
+    return -int(number) if isinstance(number, _signal.Signals) else -127
+
+
+def signal_name(signal: Union[int, str]) -> str:
+    """The name of a signal, without ``SIG``."""
+    if isinstance(signal, str):
+        return signal.removeprefix("SIG")
+    try:
+        return _signal.Signals(signal).name.removeprefix("SIG")
+    except ValueError:
+        raise InvalidInput(f"signal: {signal} is no signal") from None
+
+
+def words(args: Args) -> Union[bytes, list[bytes]]:
+    """A line for the remote shell, or a program and its arguments."""
+    if isinstance(args, (str, bytes)):
+        return _encode(args)
+    return [_encode(os.fspath(word)) for word in args]
+
+
+def variables(env: Optional[Env]) -> list[tuple[bytes, bytes]]:
+    """Environment variables."""
+    return [(_encode(name), _encode(value)) for name, value in (env or {}).items()]
+
+
+def directory(cwd: Optional[Word]) -> Optional[bytes]:
+    """The working directory."""
+    return None if cwd is None else _encode(os.fspath(cwd))
+
+
+def stdin_bytes(data: Any, text: Optional[Text]) -> Optional[bytes]:
+    """What a command is to read."""
+    if data is None:
+        return None
+    if isinstance(data, str):
+        if text is None:
+            raise TypeError("input must be bytes, or text=True given")
+        return data.encode(text.encoding, text.errors)
+    return data if isinstance(data, bytes) else bytes(memoryview(data))
+
+
+def stream(where: Optional[int], host: str) -> str:
+    """What a stream is connected to, as the native half names it."""
+    if where is None:
+        return "inherit"
+    if where == PIPE:
+        return "pipe"
+    if where == DEVNULL:
+        return "null"
+    message = "a stream is PIPE, DEVNULL or None (of this process)"
+    raise exception("INVALID_INPUT", f"run: {host}: {message}", "run", host)
+
+
+def _encode(word: Union[str, bytes]) -> bytes:
+    # What Python could not decode in a file name stays as it was.
+    return word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape")

@@ -1,0 +1,349 @@
+"""The sync half of the twins: a session for blocking code."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Optional, Union, overload
+
+from rmux import _command, _events, _prompts, _rmux, _settings
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
+from rmux._errors import CommandTimedOut, Error
+from rmux._popen import Popen
+from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._settings import Host, OptionValue, Path, SessionEvent
+
+#: How long the end of the program waits for a session to close, in seconds.
+_EXIT_WAIT = 3.0
+
+
+def connect(
+    host: str,
+    *,
+    user: Optional[str] = None,
+    port: Optional[int] = None,
+    identity_files: Union[Path, Iterable[Path]] = (),
+    config_file: Optional[Path] = None,
+    options: Optional[Mapping[str, Union[OptionValue, Iterable[OptionValue]]]] = None,
+    password: Union[str, Callable[[PasswordPrompt], Optional[str]], None] = None,
+    passphrase: Union[str, Callable[[PassphrasePrompt], Optional[str]], None] = None,
+    keyboard_interactive: Optional[
+        Callable[[KeyboardInteractivePrompt], Optional[list[str]]]
+    ] = None,
+    host_key_policy: Union[
+        Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], bool], None
+    ] = None,
+    danger_accept_any_host_key: bool = False,
+    connect_timeout: Optional[float] = None,
+    on_event: Optional[Callable[[SessionEvent], object]] = None,
+) -> Session:
+    """Connects to ``host``: ``name``, ``user@name`` or ``ssh://user@name:port``.
+
+    The user's ``ssh_config``, ``known_hosts`` and agent are used as ``ssh`` uses them, and these
+    settings win over them:
+
+    - ``identity_files``: private keys to try, as ``ssh -i``.
+    - ``config_file``: reads this file only, as ``ssh -F``; ``"none"`` reads none.
+    - ``options``: ``{"Key": "value"}`` is ``ssh -o Key=value``; a list repeats it.
+    - ``password``, ``passphrase``, ``keyboard_interactive``: what to answer, or who to ask.
+    - ``host_key_policy``: ``"strict"`` refuses unknown host keys, ``"accept-new"`` adds them,
+      a callable decides and adds on True. Changed keys are always refused.
+    - ``danger_accept_any_host_key``: checks nothing. Whoever answers is trusted with everything.
+    - ``connect_timeout``: in seconds, 15 unless the configuration says otherwise. The time that a
+      callback takes is not counted.
+
+    Callbacks run in this thread; ``on_event`` is called from a thread of rmux.
+    """
+    callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+    observer = None if on_event is None else _settings.Observer(on_event, _events.run)
+    operation = _settings.prepare(
+        host,
+        user=user,
+        port=port,
+        identity_files=identity_files,
+        config_file=config_file,
+        options=options,
+        password=password,
+        host_key_policy=host_key_policy,
+        danger_accept_any_host_key=danger_accept_any_host_key,
+        connect_timeout=connect_timeout,
+        callbacks=callbacks,
+        observer=observer,
+    )
+
+    def answer(question: _rmux.Question) -> None:
+        try:
+            answer = callbacks[question.kind](_prompts.prompt_of(question))
+        except Exception as error:
+            # Connecting ends with this as the cause. Ctrl-C and the like just pass through.
+            question.fail(error)
+        else:
+            question.reply(answer)
+
+    return Session(operation.wait(None, answer), observer)
+
+
+class Session:
+    """One host, connected to and authenticated once, for any number of commands at a time.
+
+    Made by :func:`connect`. Safe to use from many threads. Closing it, or letting go of it and
+    all its commands, closes the connection.
+    """
+
+    def __init__(
+        self, native: _rmux.Session, observer: Optional[_settings.Observer] = None
+    ) -> None:
+        self._native = native
+        self._observer = observer
+        self._host = _settings.host_of(native)
+        _open_sessions.add(self)
+
+    @property
+    def host(self) -> Host:
+        """What the destination resolved to."""
+        return self._host
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended: by :meth:`close`, or because the connection was lost."""
+        return self._native.closed
+
+    @overload
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Optional[Data] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: Literal[False] = False,
+        encoding: None = None,
+        errors: None = None,
+    ) -> CompletedProcess[bytes]: ...
+    @overload
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: Literal[True],
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[str]: ...
+    @overload
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]: ...
+    def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]:
+        """Runs a command to its end and returns what it wrote.
+
+        A list is a program and its arguments, which reach it word for word whatever the account's
+        shell is. A str is a line for that shell.
+
+        Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
+        :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
+        killed and :class:`CommandTimedOut` is raised; Ctrl-C kills it too.
+        """
+        codec = Text.wanted(text, encoding, errors)
+        operation = self._native.run(
+            _command.words(args),
+            input=_command.stdin_bytes(input, codec),
+            env=_command.variables(env),
+            cwd=_command.directory(cwd),
+            timeout=timeout,
+        )
+        with told(args, timeout):
+            ended = operation.wait()
+        return completed(args, ended, codec, check, self._host.name)
+
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: Literal[False] = False,
+        encoding: None = None,
+        errors: None = None,
+        bufsize: int = -1,
+    ) -> Popen[bytes]: ...
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: Literal[True],
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        bufsize: int = -1,
+    ) -> Popen[str]: ...
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        bufsize: int = -1,
+    ) -> Popen[Any]: ...
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        bufsize: int = -1,
+    ) -> Popen[Any]:
+        """Starts a command and returns while it runs.
+
+        Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
+        it in a terminal, where standard error is part of standard output.
+        """
+        codec = Text.wanted(text, encoding, errors)
+        host = self._host.name
+        native = self._native.spawn(
+            _command.words(args),
+            stdin=_command.stream(stdin, host),
+            stdout=_command.stream(stdout, host),
+            stderr=_command.stream(stderr, host),
+            env=_command.variables(env),
+            cwd=_command.directory(cwd),
+            pty=terminal(pty),
+        ).wait()
+        return Popen(args, native, text=codec, bufsize=bufsize, host=host)
+
+    def close(self) -> None:
+        """Closes the connection. Commands that still run are cut off. May be called again."""
+        self._native.close().wait()
+
+    def wait_closed(self, timeout: Optional[float] = None) -> Optional[Error]:
+        """Waits for the session's end: None if it was closed here, else why it was lost."""
+        reason: Optional[Error] = self._native.wait_closed().wait(timeout)
+        return reason
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<rmux.Session {self._host.name} {'closed' if self.closed else 'open'}>"
+
+
+def completed(
+    args: Args, ended: tuple[Any, ...], codec: Optional[Text], check: bool, host: str
+) -> CompletedProcess[Any]:
+    """The result of a run."""
+    code, signal, stdout, stderr, failure = ended
+    if codec is not None:
+        stdout, stderr = codec.decode(stdout), codec.decode(stderr)
+    result: CompletedProcess[Any] = CompletedProcess(
+        args,
+        _command.returncode(code, signal),
+        stdout,
+        stderr,
+        signal=signal,
+        host=host,
+        failure=failure,
+    )
+    if check:
+        result.check_returncode()
+    return result
+
+
+def terminal(pty: Union[Pty, bool]) -> Optional[tuple[str, int, int]]:
+    """The terminal to ask for."""
+    if not pty:
+        return None
+    wanted = Pty() if pty is True else pty
+    return wanted.term, wanted.columns, wanted.rows
+
+
+@contextlib.contextmanager
+def told(args: Args, timeout: Optional[float]) -> Any:
+    try:
+        yield
+    except CommandTimedOut as error:
+        error.cmd = args
+        error.timeout = timeout or 0.0
+        raise
+
+
+#: All sessions of either twin that nobody has let go of.
+_open_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+_process = os.getpid()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends what still runs with the program, while there still is an interpreter."""
+    if os.getpid() != _process:
+        return
+    for session in list(_open_sessions):
+        if not session.closed:
+            with contextlib.suppress(Error):
+                session._native.close().wait(_EXIT_WAIT)
+    _rmux.stop_delivery()

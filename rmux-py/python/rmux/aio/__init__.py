@@ -1,0 +1,19 @@
+"""The asyncio twin of :mod:`rmux`: the same names, awaited.
+
+    from rmux import aio
+
+    async with aio.connect("build.example.com") as session:
+        listing = await session.run(["ls", "-l"], check=True, text=True)
+        async with session.popen("journalctl -f", text=True) as journal:
+            async for line in journal.stdout:
+                print(line, end="")
+
+Cancelling a call cancels its work: a command that only the call knows of is killed. Errors,
+results and settings are those of :mod:`rmux`.
+"""
+
+from rmux.aio._popen import Popen
+from rmux.aio._session import Session, connect
+from rmux.aio._streams import StreamReader, StreamWriter
+
+__all__ = ["Popen", "Session", "StreamReader", "StreamWriter", "connect"]

@@ -1,0 +1,327 @@
+"""The asyncio half of the twins: a session to await."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Optional, TypeVar, Union, overload
+
+from rmux import _command, _prompts, _rmux, _settings
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
+from rmux._errors import Error
+from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._session import _open_sessions, completed, terminal, told
+from rmux._settings import Host, OptionValue, Path, SessionEvent
+from rmux.aio._popen import Popen
+from rmux.aio._settle import Opening, settle
+
+T = TypeVar("T")
+_Answer = Union[T, Awaitable[T]]
+
+
+def connect(
+    host: str,
+    *,
+    user: Optional[str] = None,
+    port: Optional[int] = None,
+    identity_files: Union[Path, Iterable[Path]] = (),
+    config_file: Optional[Path] = None,
+    options: Optional[Mapping[str, Union[OptionValue, Iterable[OptionValue]]]] = None,
+    password: Union[str, Callable[[PasswordPrompt], _Answer[Optional[str]]], None] = None,
+    passphrase: Union[str, Callable[[PassphrasePrompt], _Answer[Optional[str]]], None] = None,
+    keyboard_interactive: Optional[
+        Callable[[KeyboardInteractivePrompt], _Answer[Optional[list[str]]]]
+    ] = None,
+    host_key_policy: Union[
+        Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], _Answer[bool]], None
+    ] = None,
+    danger_accept_any_host_key: bool = False,
+    connect_timeout: Optional[float] = None,
+    on_event: Optional[Callable[[SessionEvent], object]] = None,
+) -> Opening[Session]:
+    """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
+
+    The settings are those of :func:`rmux.connect`. Callbacks run on the event loop and may be
+    coroutine functions; ``on_event`` is called on the event loop.
+    """
+    callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+
+    async def making() -> Session:
+        observer = None if on_event is None else _settings.Observer(on_event, _runner())
+        operation = _settings.prepare(
+            host,
+            user=user,
+            port=port,
+            identity_files=identity_files,
+            config_file=config_file,
+            options=options,
+            password=password,
+            host_key_policy=host_key_policy,
+            danger_accept_any_host_key=danger_accept_any_host_key,
+            connect_timeout=connect_timeout,
+            callbacks=callbacks,
+            observer=observer,
+        )
+        answering: set[asyncio.Task[None]] = set()
+
+        def ask(question: _rmux.Question) -> None:
+            task = asyncio.get_running_loop().create_task(_answer(question, callbacks))
+            answering.add(task)
+            task.add_done_callback(answering.discard)
+
+        try:
+            return Session(await settle(operation, ask), observer)
+        finally:
+            for task in answering:
+                task.cancel()
+
+    return Opening(making())
+
+
+async def _answer(question: _rmux.Question, callbacks: _prompts.Callbacks) -> None:
+    try:
+        answer = callbacks[question.kind](_prompts.prompt_of(question))
+        if inspect.isawaitable(answer):
+            answer = await answer
+    except BaseException as error:
+        # Connecting ends with this as the cause.
+        question.fail(error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        question.reply(answer)
+
+
+def _runner() -> Callable[[Callable[[], None]], None]:
+    loop = asyncio.get_running_loop()
+
+    def run(call: Callable[[], None]) -> None:
+        # A loop that is closed has nobody who listens.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(call)
+
+    return run
+
+
+class Session:
+    """One host, connected to and authenticated once, for any number of commands at a time.
+
+    Made by :func:`connect`. Closing it, or letting go of it and all its commands, closes the
+    connection. It may be used from several event loops.
+    """
+
+    def __init__(
+        self, native: _rmux.Session, observer: Optional[_settings.Observer] = None
+    ) -> None:
+        self._native = native
+        self._observer = observer
+        self._host = _settings.host_of(native)
+        _open_sessions.add(self)
+
+    @property
+    def host(self) -> Host:
+        """What the destination resolved to."""
+        return self._host
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended: by :meth:`close`, or because the connection was lost."""
+        return self._native.closed
+
+    @overload
+    async def run(
+        self,
+        args: Args,
+        *,
+        input: Optional[Data] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: Literal[False] = False,
+        encoding: None = None,
+        errors: None = None,
+    ) -> CompletedProcess[bytes]: ...
+    @overload
+    async def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: Literal[True],
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[str]: ...
+    @overload
+    async def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]: ...
+    async def run(
+        self,
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]:
+        """Runs a command to its end and returns what it wrote.
+
+        A list is a program and its arguments, which reach it word for word whatever the account's
+        shell is. A str is a line for that shell.
+
+        Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
+        :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
+        killed and :class:`CommandTimedOut` is raised; cancelling kills it too.
+        """
+        codec = Text.wanted(text, encoding, errors)
+        operation = self._native.run(
+            _command.words(args),
+            input=_command.stdin_bytes(input, codec),
+            env=_command.variables(env),
+            cwd=_command.directory(cwd),
+            timeout=timeout,
+        )
+        with told(args, timeout):
+            ended = await settle(operation)
+        return completed(args, ended, codec, check, self._host.name)
+
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: Literal[False] = False,
+        encoding: None = None,
+        errors: None = None,
+    ) -> Opening[Popen[bytes]]: ...
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: Literal[True],
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> Opening[Popen[str]]: ...
+    @overload
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> Opening[Popen[Any]]: ...
+    def popen(
+        self,
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> Opening[Popen[Any]]:
+        """Starts a command: ``await`` it, or enter it with ``async with``.
+
+        Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
+        it in a terminal, where standard error is part of standard output.
+        """
+        return Opening(
+            self._popen(args, stdin, stdout, stderr, env, cwd, pty, text, encoding, errors)
+        )
+
+    async def _popen(
+        self,
+        args: Args,
+        stdin: Optional[int],
+        stdout: Optional[int],
+        stderr: Optional[int],
+        env: Optional[Env],
+        cwd: Optional[Word],
+        pty: Union[Pty, bool],
+        text: bool,
+        encoding: Optional[str],
+        errors: Optional[str],
+    ) -> Popen[Any]:
+        codec = Text.wanted(text, encoding, errors)
+        host = self._host.name
+        native = await settle(
+            self._native.spawn(
+                _command.words(args),
+                stdin=_command.stream(stdin, host),
+                stdout=_command.stream(stdout, host),
+                stderr=_command.stream(stderr, host),
+                env=_command.variables(env),
+                cwd=_command.directory(cwd),
+                pty=terminal(pty),
+            )
+        )
+        return Popen(args, native, text=codec, host=host)
+
+    async def close(self) -> None:
+        """Closes the connection. Commands that still run are cut off. May be called again."""
+        await settle(self._native.close())
+
+    async def wait_closed(self) -> Optional[Error]:
+        """Waits for the session's end: None if it was closed here, else why it was lost."""
+        reason: Optional[Error] = await settle(self._native.wait_closed())
+        return reason
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<rmux.aio.Session {self._host.name} {'closed' if self.closed else 'open'}>"

@@ -1,0 +1,98 @@
+"""From the native half's operations to asyncio's futures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Generic, Optional, Protocol, TypeVar
+
+from rmux import _rmux
+
+T = TypeVar("T")
+
+
+def begin(
+    operation: _rmux.Operation, ask: Optional[Callable[[_rmux.Question], object]] = None
+) -> asyncio.Future[Any]:
+    """Begins an operation in the background; letting go of it cancels it. Its questions are passed
+    to ``ask`` on the loop."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    # Called from a thread of rmux. A loop that is closed has nobody who waits.
+    def deliver(result: Any, error: Optional[BaseException]) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_set, future, result, error)
+
+    if ask is None:
+        operation.start(deliver)
+        return future
+    answerer = ask
+
+    def pass_on(question: _rmux.Question) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(answerer, question)
+
+    operation.start(deliver, pass_on)
+    return future
+
+
+async def settle(
+    operation: _rmux.Operation, ask: Optional[Callable[[_rmux.Question], object]] = None
+) -> Any:
+    """Runs an operation to its end. Cancelling this cancels it."""
+    future = begin(operation, ask)
+    try:
+        return await future
+    except BaseException:
+        operation.cancel()
+        raise
+
+
+def _set(future: asyncio.Future[Any], result: Any, error: Optional[BaseException]) -> None:
+    if future.done():
+        # Cancelled meanwhile: the result is let go of, and with it what it stands for.
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+class _Leaving(Protocol):
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+        /,
+    ) -> None: ...
+
+
+L = TypeVar("L", bound=_Leaving)
+
+
+class Opening(Awaitable[L], Generic[L]):
+    """What makes an ``L``: ``await`` it, or enter it with ``async with``."""
+
+    def __init__(self, making: Coroutine[Any, Any, L]) -> None:
+        self._making = making
+        self._made: Optional[L] = None
+
+    def __await__(self) -> Generator[Any, None, L]:
+        return self._making.__await__()
+
+    async def __aenter__(self) -> L:
+        self._made = await self._making
+        return self._made
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        assert self._made is not None
+        await self._made.__aexit__(kind, error, trace)

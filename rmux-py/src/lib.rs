@@ -1,0 +1,41 @@
+//! The native half of the Python package `rmux`: converts arguments, calls rmux-core, converts
+//! results.
+//!
+//! Everything that waits is an [`Operation`](operation::Operation), which the sync classes wait
+//! for and the classes of `rmux.aio` await; so both are twins over one core. What Python code
+//! looks like from outside (file objects, keyword arguments, exceptions) is in `python/rmux/`.
+//! Knows nothing of SSH.
+
+mod child;
+mod delivery;
+mod error;
+mod fork;
+mod log;
+mod operation;
+mod pipe;
+mod question;
+mod session;
+mod settings;
+
+use pyo3::prelude::*;
+
+/// The native half of rmux. Use the package's public classes instead.
+#[pymodule]
+mod _rmux {
+    #[pymodule_export]
+    use crate::child::Child;
+    #[pymodule_export]
+    use crate::delivery::stop_delivery;
+    #[pymodule_export]
+    use crate::log::start_logging;
+    #[pymodule_export]
+    use crate::operation::Operation;
+    #[pymodule_export]
+    use crate::pipe::{Reader, Writer};
+    #[pymodule_export]
+    use crate::question::Question;
+    #[pymodule_export]
+    use crate::session::Session;
+    #[pymodule_export]
+    use crate::settings::connect;
+}

@@ -1,0 +1,236 @@
+//! A session, and how its commands are begun.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use rmux_core::blocking::runtime;
+use rmux_core::{CloseReason, Command, Error, ErrorKind, ExitStatus, Output, Pty, Stdio};
+
+use crate::child::{Child, Running};
+use crate::error::{checked, exception};
+use crate::fork::Here;
+use crate::operation::{Operation, duration};
+
+/// One host, connected to and authenticated once.
+#[pyclass(frozen, module = "rmux._rmux")]
+pub(crate) struct Session(Here<rmux_core::Session>);
+
+/// What to run: a line for the account's shell, or a program and its arguments.
+#[derive(FromPyObject)]
+pub(crate) enum Words {
+    #[pyo3(transparent)]
+    Line(PyBackedBytes),
+    #[pyo3(transparent)]
+    Program(Vec<PyBackedBytes>),
+}
+
+type Variables = Vec<(PyBackedBytes, PyBackedBytes)>;
+
+impl Session {
+    pub(crate) fn new(session: rmux_core::Session) -> Self {
+        Self(Here::new(session))
+    }
+
+    /// The command that both ways to run one begin with. It never outlives its caller.
+    fn command(
+        &self,
+        words: &Words,
+        env: &Variables,
+        cwd: Option<&PyBackedBytes>,
+    ) -> rmux_core::Result<Command> {
+        let mut command = match words {
+            Words::Line(line) => self.0.shell(text(line)?),
+            Words::Program(words) => {
+                let Some((program, args)) = words.split_first() else {
+                    let what = "there is no program to run: the list is empty";
+                    return Err(Error::new(ErrorKind::InvalidInput, "run", what)
+                        .with_host(&self.0.host().name));
+                };
+                let mut command = self.0.command(text(program)?);
+                for arg in args {
+                    command.arg(text(arg)?);
+                }
+                command
+            }
+        };
+        for (name, value) in env {
+            command.env(text(name)?, text(value)?);
+        }
+        if let Some(cwd) = cwd {
+            command.current_dir(text(cwd)?);
+        }
+        command.kill_on_drop(true);
+        Ok(command)
+    }
+}
+
+#[pymethods]
+impl Session {
+    /// Name, host name, user, port, identity files and ignored settings.
+    #[getter]
+    fn host(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let host = self.0.host();
+        let files: Vec<&OsStr> = host.identity_files.iter().map(|f| f.as_os_str()).collect();
+        let ignored: Vec<String> = host.ignored.iter().map(ToString::to_string).collect();
+        let fields = (
+            &host.name,
+            &host.hostname,
+            &host.user,
+            host.port,
+            files,
+            ignored,
+        );
+        Ok(fields.into_pyobject(py)?.into_any().unbind())
+    }
+
+    /// Whether the session has ended.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Runs a command to its end: exit code, signal, stdout, stderr, and what to say if the exit
+    /// code should have been 0.
+    #[pyo3(signature = (words, *, input, env, cwd, timeout))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        words: Words,
+        input: Option<PyBackedBytes>,
+        env: Variables,
+        cwd: Option<PyBackedBytes>,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref()))?;
+        if let Some(input) = input {
+            command.input(Bytes::from_owner(input));
+        }
+        if let Some(timeout) = timeout.and_then(duration) {
+            command.timeout(timeout);
+        }
+        let host = self.0.host().name.clone();
+        let operation = Operation::new(async move { command.output().await }, {
+            let host = host.clone();
+            move |py, output| completed(py, output, &host)
+        });
+        Ok(operation.on(&host))
+    }
+
+    /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
+    /// is a terminal's type, columns and rows.
+    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn spawn(
+        &self,
+        py: Python<'_>,
+        words: Words,
+        stdin: &str,
+        stdout: &str,
+        stderr: &str,
+        env: Variables,
+        cwd: Option<PyBackedBytes>,
+        pty: Option<(String, u32, u32)>,
+    ) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref()))?;
+        command.stdin(checked(py, stdio(stdin))?);
+        command.stdout(checked(py, stdio(stdout))?);
+        command.stderr(checked(py, stdio(stderr))?);
+        if let Some((term, columns, rows)) = pty {
+            command.pty(Pty::new(term).size(columns, rows));
+        }
+        let host = self.0.host().name.clone();
+        let named = host.clone();
+        let call = async move {
+            let child = command.spawn().await?;
+            Ok(Here::new(Running::new(child, named)))
+        };
+        let operation = Operation::new(call, |py, running| {
+            let (child, stdin, stdout, stderr) = Child::new(running.into_inner());
+            let child = Py::new(py, child)?;
+            let made = (child, stdin, stdout, stderr).into_pyobject(py)?;
+            Ok(made.into_any().unbind())
+        });
+        Ok(operation.on(&host))
+    }
+
+    /// Closes the connection.
+    fn close(&self, py: Python<'_>) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let session = Here::new((*self.0).clone());
+        let call = async move {
+            session.close().await;
+            Ok(())
+        };
+        let operation = Operation::new(call, |py, ()| Ok(py.None()));
+        Ok(operation.on(&self.0.host().name).named("close"))
+    }
+
+    /// Waits for the end: None if the session was closed, the exception if it was lost.
+    fn wait_closed(&self, py: Python<'_>) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let session = Here::new((*self.0).clone());
+        let call = async move { Ok(session.closed().await) };
+        let operation = Operation::new(call, |py, reason| match reason {
+            CloseReason::Lost(error) => Ok(exception(py, &error).into_value(py).into_any()),
+            _ => Ok(py.None()),
+        });
+        Ok(operation.on(&self.0.host().name).named("wait for the end"))
+    }
+}
+
+/// Exit code and signal's name, one of which is None.
+pub(crate) fn ended(status: &ExitStatus) -> (Option<i32>, Option<String>) {
+    let signal = status.signal().map(|signal| signal.name().to_owned());
+    (status.code(), signal)
+}
+
+fn completed(py: Python<'_>, mut output: Output, host: &str) -> PyResult<Py<PyAny>> {
+    let (code, signal) = ended(&output.status);
+    let stdout = PyBytes::new(py, &std::mem::take(&mut output.stdout));
+    let stderr = PyBytes::new(py, &output.stderr);
+    let failure = output.check().err();
+    let failure = failure.map(|error| error.with_host(host).to_string());
+    Ok((code, signal, stdout, stderr, failure)
+        .into_pyobject(py)?
+        .into_any()
+        .unbind())
+}
+
+fn stdio(name: &str) -> rmux_core::Result<Stdio> {
+    match name {
+        "pipe" => Ok(Stdio::Piped),
+        "inherit" => Ok(Stdio::Inherit),
+        "null" => Ok(Stdio::Null),
+        _ => {
+            let what = format!("a stream cannot be connected to {name:?}");
+            Err(Error::new(ErrorKind::InvalidInput, "run", what))
+        }
+    }
+}
+
+/// The words of a command are bytes, as everywhere on POSIX.
+#[cfg(unix)]
+fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(Cow::Borrowed(OsStr::from_bytes(bytes)))
+}
+
+/// The words of a command are Unicode here.
+#[cfg(not(unix))]
+fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Cow::Borrowed(OsStr::new(text))),
+        Err(error) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            "run",
+            "the command holds bytes that are not UTF-8",
+        )
+        .with_source(error)),
+    }
+}

@@ -1,0 +1,199 @@
+"""The cases that every language runs: rmux-testkit/cases."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fixture
+import pytest
+
+import rmux
+
+FOLDER = fixture.REPOSITORY / "rmux-testkit" / "cases"
+FILES = sorted(path.stem for path in FOLDER.glob("*.json"))
+AT_ONCE = 6
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    return list(json.loads((FOLDER / f"{name}.json").read_text("utf-8"))["cases"])
+
+
+def data(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if "base64" in value:
+        return base64.b64decode(value["base64"])
+    return str(value["repeat"]).encode() * int(value["times"])
+
+
+def request(case: dict[str, Any]) -> tuple[Any, dict[str, Any], rmux.Pty | None]:
+    """Words, keywords and terminal of a case."""
+    asked = dict(case["request"])
+    words = asked.pop("argv", None) or asked.pop("shell")
+    pty = asked.pop("pty", None)
+    stdin = asked.pop("stdin", None)
+    if stdin is not None:
+        asked["input"] = data(stdin)
+    assert set(asked) <= {"env", "cwd", "input"}, f"unknown fields: {asked}"
+    return words, asked, rmux.Pty(**pty) if pty else None
+
+
+def judge(case: dict[str, Any], result: Any) -> str | None:
+    """What is wrong with a result, which may be an error."""
+    expect = case["expect"]
+    if isinstance(result, Exception):
+        kind = getattr(result, "kind", None)
+        return None if kind == expect.get("error") and "127.0.0.1" in str(result) else repr(result)
+    if "error" in expect:
+        return f"no error but {result!r:.200}"
+    code, signal, stdout, stderr = result
+    if signal != expect.get("signal") or ("signal" not in expect and code != expect.get("code", 0)):
+        return f"ended with {code}, {signal}"
+    for name, got in (("stdout", stdout), ("stderr", stderr)):
+        wanted = expect.get(name, "")
+        if isinstance(wanted, dict) and "contains" in wanted:
+            if wanted["contains"].encode() not in got:
+                return f"{name}: {got!r:.200}"
+        elif got != data(wanted):
+            return f"{name}: {got!r:.200}"
+    return None
+
+
+class Targets:
+    """What the cases connect to."""
+
+    def __init__(self, server: fixture.Server, folder: Path, silent: int) -> None:
+        self.server = server
+        no_keys, other_key = folder / "no_keys", folder / "other_key"
+        no_keys.write_text("")
+        key = folder / "other"
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+        subprocess.run(command, check=True)
+        public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+        other_key.write_text(f"[127.0.0.1]:{server.port} {public}\n")
+        strict: dict[str, Any] = {"host_key_policy": "strict"}
+        self.changes: dict[str, dict[str, Any]] = {
+            "server": {},
+            "refused": {"port": fixture.free_port()},
+            "silent": {"port": silent, "connect_timeout": 1},
+            "unknown-host-key": {"options": {"UserKnownHostsFile": str(no_keys)}, **strict},
+            "changed-host-key": {"options": {"UserKnownHostsFile": str(other_key)}, **strict},
+            "stranger": {"identity_files": server.about["stranger_key"]},
+        }
+
+    def settings(self, target: str) -> dict[str, Any]:
+        return self.server.settings_with(**self.changes[target])
+
+
+@pytest.fixture(scope="module")
+def targets(server: fixture.Server, tmp_path_factory: Any) -> Iterator[Targets]:
+    with fixture.listener(lambda _: None) as silent:
+        yield Targets(server, tmp_path_factory.mktemp("cases"), silent)
+
+
+@pytest.fixture(scope="module")
+def taking_env() -> Iterator[fixture.Server]:
+    """An sshd that takes variables."""
+    with fixture.server("--option", "AcceptEnv *") as one:
+        yield one
+
+
+def run(session: rmux.Session, case: dict[str, Any]) -> Any:
+    words, keywords, pty = request(case)
+    if pty is None:
+        done = session.run(words, **keywords)
+        code = None if done.signal else done.returncode
+        return code, done.signal, done.stdout, done.stderr
+    input = keywords.pop("input", None)
+    stdin = rmux.DEVNULL if input is None else rmux.PIPE
+    with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
+        stdout, stderr = child.communicate(input)
+        return child.returncode, child.signal, stdout, stderr
+
+
+async def run_aio(session: rmux.aio.Session, case: dict[str, Any]) -> Any:
+    words, keywords, pty = request(case)
+    if pty is None:
+        done = await session.run(words, **keywords)
+        code = None if done.signal else done.returncode
+        return code, done.signal, done.stdout, done.stderr
+    input = keywords.pop("input", None)
+    stdin = rmux.DEVNULL if input is None else rmux.PIPE
+    async with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
+        stdout, stderr = await child.communicate(input)
+        return child.returncode, child.signal, stdout, stderr
+
+
+def check_sync(name: str, targets: Targets) -> None:
+    with rmux.connect(targets.server.host, **targets.settings("server")) as session:
+
+        def one(case: dict[str, Any]) -> str | None:
+            target = case.get("target", "server")
+            try:
+                if target == "server":
+                    result = run(session, case)
+                else:
+                    with rmux.connect("127.0.0.1", **targets.settings(target)) as other:
+                        result = run(other, case)
+            except Exception as error:
+                result = error
+            wrong = judge(case, result)
+            return wrong and f"{case['name']}: {wrong}"
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            failed = [wrong for wrong in pool.map(one, cases(name)) if wrong]
+    assert not failed, "\n".join(failed)
+
+
+async def check_aio(name: str, targets: Targets) -> None:
+    async with rmux.aio.connect(targets.server.host, **targets.settings("server")) as session:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(case: dict[str, Any]) -> str | None:
+            target = case.get("target", "server")
+            async with turns:
+                try:
+                    if target == "server":
+                        result = await run_aio(session, case)
+                    else:
+                        settings = targets.settings(target)
+                        async with rmux.aio.connect("127.0.0.1", **settings) as other:
+                            result = await run_aio(other, case)
+                except Exception as error:
+                    result = error
+            wrong = judge(case, result)
+            return wrong and f"{case['name']}: {wrong}"
+
+        verdicts = await asyncio.gather(*(one(case) for case in cases(name)))
+    failed = [wrong for wrong in verdicts if wrong]
+    assert not failed, "\n".join(failed)
+
+
+def test_there_are_cases() -> None:
+    assert {"arguments", "connect", "environment", "exit", "input", "output"} <= set(FILES)
+    assert all(cases(name) for name in FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sync(name: str, targets: Targets) -> None:
+    check_sync(name, targets)
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_aio(name: str, targets: Targets) -> None:
+    await check_aio(name, targets)
+
+
+def test_sync_where_variables_are_taken(taking_env: fixture.Server, tmp_path: Path) -> None:
+    check_sync("environment", Targets(taking_env, tmp_path, 0))
+
+
+async def test_aio_where_variables_are_taken(taking_env: fixture.Server, tmp_path: Path) -> None:
+    await check_aio("environment", Targets(taking_env, tmp_path, 0))
