@@ -37,7 +37,7 @@ pub(super) enum Message {
     /// A connection from the host to this name and port.
     Dial(String, u16, oneshot::Sender<Result<Transport>>),
     /// A command begins that must not outlive the session.
-    Guard(Weak<Channel>),
+    Guard(Weak<Channel>, Option<Arc<()>>),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
     Signal(Arc<Channel>, Signal),
     /// Close the session.
@@ -89,7 +89,7 @@ pub(super) struct Driver {
     ends: FuturesUnordered<End>,
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
     dialling: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Held by channels that were handed out for commands to guard.
+    /// Held by channels that were handed out for commands to guard, until those are in `guarded`.
     promised: Vec<Weak<()>>,
     /// Commands to kill when the session is closed.
     guarded: Vec<Weak<Channel>>,
@@ -150,7 +150,7 @@ impl Driver {
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
                     Some(Message::Dial(name, port, wanted)) => self.dial(name, port, wanted),
-                    Some(Message::Guard(channel)) => self.guarded.push(channel),
+                    Some(Message::Guard(channel, _promise)) => self.guarded.push(channel),
                     Some(Message::Signal(channel, signal)) => self.find_group(channel, signal),
                     Some(Message::Close) | None => closing = true,
                 },

@@ -49,12 +49,12 @@ impl Ready {
         if guard != Guard::None
             && let Some(home) = home.upgrade()
         {
-            let _ = home.send(Message::Guard(Arc::downgrade(&channel)));
+            // The promise ends where the driver knows the command itself.
+            let _ = home.send(Message::Guard(Arc::downgrade(&channel), promise));
         }
         Running {
             channel,
             guard,
-            _promise: promise,
             home,
         }
     }
@@ -98,7 +98,6 @@ pub(super) enum Guard {
 pub(super) struct Running {
     pub(super) channel: Arc<Channel>,
     guard: Guard,
-    _promise: Option<Arc<()>>,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 

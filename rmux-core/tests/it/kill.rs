@@ -243,3 +243,20 @@ async fn many_cancelled_commands_leave_the_session_as_it_was() {
     );
     eventually(LIMIT, "none is left", || !runs("6113")).await;
 }
+
+#[tokio::test]
+async fn a_child_that_has_ended_keeps_no_channel_back() {
+    let sshd = Sshd::builder().option("MaxSessions", "1").start();
+    let session = session(&sshd).await;
+    let mut held = Vec::new();
+    for number in 0..4 {
+        let command = session
+            .shell(format!("exit {number}"))
+            .kill_on_drop(true)
+            .clone();
+        let mut child = within(LIMIT, "a spawn", command.spawn()).await.unwrap();
+        let status = within(LIMIT, "its end", child.wait()).await.unwrap();
+        assert_eq!(status.code(), Some(number));
+        held.push(child);
+    }
+}
