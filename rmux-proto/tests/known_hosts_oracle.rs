@@ -40,15 +40,39 @@ fn verdicts_are_those_of_ssh() {
     assert_eq!(cases.len(), count);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
+    let mut left_out = 0;
     for case in &cases {
+        if ["user", "global"]
+            .iter()
+            .any(|file| misread(&case["files"][*file].bytes()))
+        {
+            left_out += 1;
+            continue;
+        }
         *seen.entry(case["ssh"]["verdict"].text()).or_default() += 1;
         wrong.extend(differences(&meta, case));
     }
     conformance::say(&format!(
-        "known_hosts: verdicts of ssh {seen:?}, {} differences",
+        "known_hosts: verdicts of ssh {seen:?}, {} differences, {left_out} left out",
         wrong.len()
     ));
+    assert!(left_out * 5 < count, "{left_out} of {count} left out");
     assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+}
+
+/// Whether ssh's answer depends on what its buffer held before: of a line that ends behind the names
+/// it reads on past the end, into the line before (hostfile.c of OpenSSH 9.2).
+fn misread(file: &[u8]) -> bool {
+    file.split(|byte| *byte == b'\n').any(|line| {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let mut words = line.split(blank).filter(|word| !word.is_empty());
+        let names = match words.next() {
+            Some(b"@cert-authority" | b"@revoked") => words.next(),
+            first => first,
+        };
+        let ends = line.last().is_some_and(|last| !blank(last)) && words.next().is_none();
+        names.is_some_and(|names| names[0] != b'#') && ends
+    })
 }
 
 fn differences(meta: &Json, case: &Json) -> Vec<String> {
