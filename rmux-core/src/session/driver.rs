@@ -28,6 +28,9 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// there is room.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How many refusals in a row are believed although a channel was granted before.
+const REFUSALS: u32 = 15;
+
 /// What handles ask of the driver.
 pub(super) enum Message {
     /// A channel to run something on.
@@ -99,6 +102,9 @@ pub(super) struct Driver {
     retry: Option<Instant>,
     /// The server closes channels that are not used: none is opened ahead until the next command.
     spares_die: bool,
+    /// Whether the server has ever granted a channel, and how often it has refused one since.
+    granted: bool,
+    refusals: u32,
     /// The server refused a channel: wait until one has ended before asking again.
     full: bool,
 }
@@ -121,6 +127,8 @@ impl Driver {
             epoch: 0,
             retry: None,
             spares_die: false,
+            granted: false,
+            refusals: 0,
             full: false,
         }
     }
@@ -156,6 +164,7 @@ impl Driver {
                 },
                 Some((epoch, opened)) = self.opening.next() => match opened {
                     Ok((channel, end)) => {
+                        (self.granted, self.refusals) = (true, 0);
                         self.ends.push(end);
                         self.keep(channel);
                     }
@@ -286,14 +295,16 @@ impl Driver {
         if !self.ends.is_empty() || !self.opening.is_empty() {
             return;
         }
-        if self.urgent.is_empty() && self.signals.is_empty() {
+        self.refusals += 1;
+        let signalling = !self.urgent.is_empty() || !self.signals.is_empty();
+        if signalling || (self.granted && self.refusals < REFUSALS) {
+            // What has ended for us, or was let go of, may still count with the server for a moment.
+            self.retry = Some(Instant::now() + RETRY);
+        } else {
             // Waiting would be for nothing.
             self.full = false;
             let error = Error::new(ErrorKind::ChannelRefused, "open channel", why);
             self.settle(&error.with_host(&self.host));
-        } else {
-            // Commands that we let go of still count with the server, and are about to end.
-            self.retry = Some(Instant::now() + RETRY);
         }
     }
 
