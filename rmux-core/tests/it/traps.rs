@@ -270,3 +270,23 @@ async fn a_server_without_sessions_refuses_clearly() {
     assert_eq!(error.kind(), ErrorKind::ChannelRefused);
     assert_eq!(error.host(), Some("127.0.0.1"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_keys_amid_busy_channels_lose_nothing() {
+    let sshd = Sshd::builder().option("RekeyLimit", "4M").start();
+    let relay = Relay::to(sshd.addr())
+        .delay(Duration::from_millis(10))
+        .start()
+        .await;
+    let session = connect(relayed(&sshd, &relay)).await;
+    let input: Vec<u8> = (0..=250).cycle().take(12 << 20).collect();
+    let echoes = (0..6).map(|_| {
+        let command = session.command("cat").input(input.clone()).clone();
+        async move { command.output().await }
+    });
+    let echoes = futures_util::future::join_all(echoes);
+    let limit = Duration::from_secs(60);
+    for echo in within(limit, "six echoes through many key exchanges", echoes).await {
+        assert!(echo.unwrap().stdout == input);
+    }
+}
