@@ -44,7 +44,7 @@ fn verdicts_are_those_of_ssh() {
     for case in &cases {
         if ["user", "global"]
             .iter()
-            .any(|file| misread(&case["files"][*file].bytes()))
+            .any(|file| misread(case["files"][*file].bytes()))
         {
             left_out += 1;
             continue;
