@@ -41,7 +41,10 @@ mod trust;
 pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, Result};
 pub use event::SessionEvent;
-pub use host::{Host, HostSpec, IgnoredSetting, StrictHostKeyChecking};
+pub use host::{
+    AddKeysToAgent, AddressFamily, ForwardAgent, Host, HostSpec, IgnoredSetting, LogLevel,
+    RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
+};
 pub use prompt::{
     Answer, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter,
     Question,

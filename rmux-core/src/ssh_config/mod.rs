@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use rmux_proto::ssh_config::{
     AlgorithmList, Algorithms, ConfigError, ExpandedFile, Flavour, Forward, ForwardEnd, Jump, Note,
-    Origin, Query, Resolved, Setting, Sources,
+    Origin, Query, Resolved, Setting, Sources, Template,
 };
 
 use crate::config::MatchExec;

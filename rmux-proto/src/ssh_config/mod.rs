@@ -69,7 +69,7 @@ pub use gather::Note;
 pub use jump::Jump;
 pub use query::{Flavour, Local, Query, Sources};
 pub use resolver::resolve;
-pub use settings::{ExpandedFile, Resolved, Setting};
+pub use settings::{ExpandedFile, Resolved, Setting, Template};
 
 /// The entry for fuzzers: resolves a host with `data` as the user's configuration, which may
 /// include itself. Must return for any input.

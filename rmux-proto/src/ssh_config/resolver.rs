@@ -260,6 +260,7 @@ impl Gatherer<'_> {
             Some(JumpSetting::Through(head)) => jump::hops(head, self.environment),
             _ => Vec::new(),
         };
+        let escape_char = self.options.integer(Field::EscapeChar);
         let settings = dump::settings(&self, port);
         let forwards = |list: &[super::options::Slot<super::forward::Forward>]| {
             list.iter().map(|slot| slot.value.clone()).collect()
@@ -276,6 +277,7 @@ impl Gatherer<'_> {
             certificate_files,
             user_known_hosts,
             global_known_hosts,
+            escape_char: escape_char.and_then(|value| u8::try_from(value).ok()),
             notes: self.notes,
         }
     }

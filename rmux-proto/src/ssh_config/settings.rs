@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how it came about.
 
+use super::choice;
 use super::error::{ConfigError, Origin};
 use super::expand::{self, Tokens};
 use super::forward::Forward;
@@ -82,7 +83,30 @@ pub struct Resolved {
     pub(super) certificate_files: Vec<ExpandedFile>,
     pub(super) user_known_hosts: Vec<Vec<u8>>,
     pub(super) global_known_hosts: Vec<Vec<u8>>,
+    pub(super) escape_char: Option<u8>,
     pub(super) notes: Vec<Note>,
+}
+
+/// A value whose last tokens are known only when it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    text: Vec<u8>,
+    tokens: Tokens,
+    origin: Origin,
+}
+
+impl Template {
+    /// The value with the tokens of its host and these expanded.
+    pub fn expand(&self, extra: &[(u8, &[u8])]) -> Result<Vec<u8>, ConfigError> {
+        let expanded = expand::tokens(&self.text, &with(extra, &self.tokens));
+        expanded.map_err(|error| ConfigError::new(self.origin.clone(), error))
+    }
+}
+
+/// The tokens of one use before those of the host.
+fn with(extra: &[(u8, &[u8])], tokens: &Tokens) -> Tokens {
+    let own = extra.iter().map(|(letter, text)| (*letter, text.to_vec()));
+    own.chain(tokens.iter().cloned()).collect()
 }
 
 impl Resolved {
@@ -175,12 +199,33 @@ impl Resolved {
     }
 
     /// Expands the `%` tokens of a value that `-G` prints as it stands, such as LocalCommand.
-    /// `extra` adds tokens that only this key has (`T` for LocalCommand, `H` and others for
-    /// KnownHostsCommand).
+    /// `extra` adds tokens that only this key has (`T` for LocalCommand).
     pub fn expand(&self, value: &[u8], extra: &[(u8, &[u8])]) -> Result<Vec<u8>, ConfigError> {
-        let own = extra.iter().map(|(letter, text)| (*letter, text.to_vec()));
-        let tokens: Tokens = own.chain(self.tokens.iter().cloned()).collect();
-        expand::tokens(value, &tokens).map_err(|e| ConfigError::new(Origin::Default, e))
+        expand::tokens(value, &with(extra, &self.tokens))
+            .map_err(|e| ConfigError::new(Origin::Default, e))
+    }
+
+    /// A value with tokens that are known only later, such as KnownHostsCommand's; `None` where it
+    /// is not set or `none`.
+    pub fn template(&self, key: &str) -> Option<Template> {
+        let setting = self.under(key).next()?;
+        (!setting.value.eq_ignore_ascii_case(b"none")).then(|| Template {
+            text: setting.value.clone(),
+            tokens: self.tokens.clone(),
+            origin: setting.origin.clone(),
+        })
+    }
+
+    /// IPQoS: the type of service of interactive sessions, and of others. `None` for `none`.
+    pub fn ip_qos(&self) -> [Option<u8>; 2] {
+        let mut words = self.first("ipqos").unwrap_or_default().split(' ');
+        let mut next = || choice::ip_qos(words.next()?.as_bytes())?.try_into().ok();
+        [next(), next()]
+    }
+
+    /// EscapeChar; `None` for `none`.
+    pub fn escape_char(&self) -> Option<u8> {
+        self.escape_char
     }
 
     /// ProxyCommand with its tokens expanded, which are fewer than those of other keys.

@@ -1,10 +1,6 @@
-//! A host as the user names it ([`HostSpec`]), and what that name resolved to ([`Host`]).
+//! A destination as the user names it.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -126,7 +122,7 @@ fn split_port(rest: &str) -> Result<(&str, Option<u16>), String> {
 }
 
 /// Reads a port number.
-pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+fn parse_port(text: &str) -> Result<u16, String> {
     text.parse()
         .ok()
         .filter(|port| *port != 0)
@@ -151,135 +147,6 @@ fn percent_decode(text: &str) -> Result<String, String> {
         }
     }
     String::from_utf8(bytes).map_err(|_| "the user name is not UTF-8".into())
-}
-
-/// `StrictHostKeyChecking`, as `ssh_config` says it.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrictHostKeyChecking {
-    /// Refuse unknown keys.
-    Yes,
-    /// Add unknown keys.
-    AcceptNew,
-    /// Ask about unknown keys.
-    Ask,
-    /// Add unknown keys. (OpenSSH also lets changed keys pass, without passwords and forwards;
-    /// rmux refuses those.)
-    No,
-}
-
-/// A setting of the user's that rmux read and does not act on yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IgnoredSetting {
-    /// The key, in lower case.
-    pub key: String,
-    /// Where it was set: `file:line` or `command line`.
-    pub origin: String,
-}
-
-impl fmt::Display for IgnoredSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: \"{}\" is not acted on yet", self.origin, self.key)
-    }
-}
-
-/// What a destination resolved to: everything that decides how to connect.
-#[non_exhaustive]
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// The name the user typed.
-    pub name: String,
-    /// The name or address to connect to.
-    pub hostname: String,
-    /// The account.
-    pub user: String,
-    /// The port.
-    pub port: u16,
-    /// The hosts to go through, in order, as `ProxyJump` names them.
-    pub jumps: Vec<HostSpec>,
-    /// The program to connect through, as `ProxyCommand` says, its tokens expanded.
-    pub proxy_command: Option<OsString>,
-    /// Private key files to try, in order.
-    pub identity_files: Vec<PathBuf>,
-    /// Whether the files were named by the user (a missing one is then worth a word).
-    pub identity_files_named: bool,
-    /// Whether agent keys not among the identity files are left out.
-    pub identities_only: bool,
-    /// The agent's socket, where there is one to ask.
-    pub agent_socket: Option<PathBuf>,
-    /// The user's `known_hosts` files; the first is the one that learns.
-    pub user_known_hosts: Vec<PathBuf>,
-    /// The system's `known_hosts` files.
-    pub global_known_hosts: Vec<PathBuf>,
-    /// What the user's configuration says of unknown keys, where it says anything.
-    pub strict_host_key_checking: Option<StrictHostKeyChecking>,
-    /// The name to look up in `known_hosts` instead of the host's.
-    pub host_key_alias: Option<String>,
-    /// Whether names are hashed when added to `known_hosts`.
-    pub hash_known_hosts: bool,
-    /// `ConnectTimeout`, where set and not 0, by which `ssh` means no limit of its own.
-    pub connect_timeout: Option<Duration>,
-    /// `ServerAliveInterval` where set; zero means off.
-    pub alive_interval: Option<Duration>,
-    /// `ServerAliveCountMax`, where set.
-    pub alive_count: Option<u32>,
-    /// Whether questions must not be asked.
-    pub batch_mode: bool,
-    /// How often a password is asked for.
-    pub password_prompts: u32,
-    /// Authentication methods in the order to try them.
-    pub auth_methods: Vec<String>,
-    /// `Ciphers`, where set: what of it the engine has, in that order.
-    pub ciphers: Option<Vec<String>>,
-    /// `MACs`, likewise.
-    pub macs: Option<Vec<String>>,
-    /// `KexAlgorithms`, likewise.
-    pub kex_algorithms: Option<Vec<String>>,
-    /// `HostKeyAlgorithms`, likewise.
-    pub host_key_algorithms: Option<Vec<String>>,
-    /// Whether compression is preferred.
-    pub compression: bool,
-    /// What was said of the configuration: identity files that do not exist, deprecated keys.
-    pub notes: Vec<String>,
-    /// Settings that were read and are not acted on yet.
-    pub ignored: Vec<IgnoredSetting>,
-}
-
-#[cfg(test)]
-impl Host {
-    /// A host about which nothing was set.
-    pub(crate) fn example() -> Self {
-        Self {
-            name: "example".into(),
-            hostname: "example.com".into(),
-            user: "user".into(),
-            port: 22,
-            jumps: Vec::new(),
-            proxy_command: None,
-            identity_files: Vec::new(),
-            identity_files_named: false,
-            identities_only: false,
-            agent_socket: None,
-            user_known_hosts: Vec::new(),
-            global_known_hosts: Vec::new(),
-            strict_host_key_checking: None,
-            host_key_alias: None,
-            hash_known_hosts: false,
-            connect_timeout: None,
-            alive_interval: None,
-            alive_count: None,
-            batch_mode: false,
-            password_prompts: 3,
-            auth_methods: Vec::new(),
-            ciphers: None,
-            macs: None,
-            kex_algorithms: None,
-            host_key_algorithms: None,
-            compression: false,
-            notes: Vec::new(),
-            ignored: Vec::new(),
-        }
-    }
 }
 
 #[cfg(test)]
