@@ -15,8 +15,10 @@ use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{Host, HostSpec};
+use crate::pool;
 use crate::session::{self, CloseReason, ExitStatus, Output, Signal};
+use crate::ssh_config::Resolved;
 
 /// The runtime that serves the blocking API, and the process that started it.
 static RUNTIME: OnceLock<(Runtime, u32)> = OnceLock::new();
@@ -50,6 +52,49 @@ pub fn runtime() -> Result<&'static Runtime> {
     Ok(runtime)
 }
 
+/// As [`resolve`](crate::resolve).
+///
+/// # Errors
+/// As there, and those of [`runtime`].
+pub fn resolve(spec: &HostSpec, config: &Config) -> Result<Resolved> {
+    runtime()?.block_on(session::resolve(spec, config))
+}
+
+/// A [`Pool`](crate::Pool) for blocking code.
+#[derive(Debug, Clone)]
+pub struct Pool(pool::Pool);
+
+impl Pool {
+    /// As [`Pool::new`](crate::Pool::new).
+    pub fn new(config: Config) -> Self {
+        Self(pool::Pool::new(config))
+    }
+
+    /// As [`Pool::session`](crate::Pool::session). Threads that ask at the same time share one
+    /// connect.
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn session(&self, destination: &str) -> Result<Session> {
+        let session = runtime()?.block_on(self.0.session(destination))?;
+        Ok(Session(session))
+    }
+
+    /// As [`Pool::sessions`](crate::Pool::sessions).
+    pub fn sessions(&self) -> Vec<Session> {
+        self.0.sessions().into_iter().map(Session).collect()
+    }
+
+    /// As [`Pool::close`](crate::Pool::close).
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn close(&self) -> Result<()> {
+        runtime()?.block_on(self.0.close());
+        Ok(())
+    }
+}
+
 /// A [`Session`](crate::Session) for blocking code.
 #[derive(Debug, Clone)]
 pub struct Session(session::Session);
@@ -78,6 +123,16 @@ impl Session {
     /// A line for the account's own shell.
     pub fn shell(&self, line: impl AsRef<OsStr>) -> Command {
         Command(self.0.shell(line))
+    }
+
+    /// The account's login shell.
+    pub fn login_shell(&self) -> Command {
+        Command(self.0.login_shell())
+    }
+
+    /// A subsystem of the server; see [`Session::subsystem`](crate::Session::subsystem).
+    pub fn subsystem(&self, name: impl Into<String>) -> Command {
+        Command(self.0.subsystem(name))
     }
 
     /// Closes the connection.

@@ -1,5 +1,6 @@
 //! How to connect: what a program sets beside, and above, the user's own `ssh_config`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,16 @@ pub enum MatchExec {
     Always,
     /// None. A configuration that needs one is then an error.
     Never,
+}
+
+/// What a program says in the words of ssh's command line, in order: a later flag may overrule an
+/// earlier one, while of several options for one key the first counts.
+#[derive(Debug, Clone)]
+pub(crate) enum Argument {
+    /// `-o key=value`.
+    Option(String, String),
+    /// `-c`, with its value where it takes one.
+    Flag(char, Option<OsString>),
 }
 
 /// What to do about a host key that is not in `known_hosts`. A key that *differs* from the known
@@ -73,7 +84,8 @@ pub enum WhenFull {
 pub struct Config {
     pub(crate) config_file: ConfigFile,
     pub(crate) match_exec: MatchExec,
-    pub(crate) options: Vec<(String, String)>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) command: Option<OsString>,
     pub(crate) user: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) identity_files: Vec<PathBuf>,
@@ -93,7 +105,8 @@ impl Default for Config {
         Self {
             config_file: ConfigFile::default(),
             match_exec: MatchExec::default(),
-            options: Vec::new(),
+            arguments: Vec::new(),
+            command: None,
             user: None,
             port: None,
             identity_files: Vec::new(),
@@ -134,7 +147,33 @@ impl Config {
     /// One `ssh_config` setting that wins over every file, as `ssh -o Key=value`.
     #[must_use]
     pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.push((key.into(), value.into()));
+        let option = Argument::Option(key.into(), value.into());
+        self.arguments.push(option);
+        self
+    }
+
+    /// A flag of ssh(1) that stands for a setting, such as `4` for `AddressFamily inet`; for
+    /// programs that pass on a command line. Those that ask `ssh` to do something else than to
+    /// resolve differently are not acted on.
+    #[must_use]
+    pub fn flag(mut self, flag: char) -> Self {
+        self.arguments.push(Argument::Flag(flag, None));
+        self
+    }
+
+    /// A flag of ssh(1) with its argument, such as `J` and `bastion`, likewise.
+    #[must_use]
+    pub fn flag_with(mut self, flag: char, argument: impl Into<OsString>) -> Self {
+        let flag = Argument::Flag(flag, Some(argument.into()));
+        self.arguments.push(flag);
+        self
+    }
+
+    /// The command that will be run, for configurations that look at it (`Match command`, and
+    /// `RemoteCommand`, which excludes one).
+    #[must_use]
+    pub fn for_command(mut self, command: impl Into<OsString>) -> Self {
+        self.command = Some(command.into());
         self
     }
 
@@ -258,7 +297,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("config_file", &self.config_file)
             .field("match_exec", &self.match_exec)
-            .field("options", &self.options)
+            .field("arguments", &self.arguments)
             .field("user", &self.user)
             .field("port", &self.port)
             .field("identity_files", &self.identity_files)

@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod host;
 mod link;
+mod pool;
 mod printable;
 mod prompt;
 mod quote;
@@ -42,9 +43,10 @@ pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, Result};
 pub use event::SessionEvent;
 pub use host::{
-    AddKeysToAgent, AddressFamily, ForwardAgent, Host, HostSpec, IgnoredSetting, LogLevel,
-    RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
+    LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
+pub use pool::Pool;
 pub use prompt::{
     Answer, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter,
     Question,

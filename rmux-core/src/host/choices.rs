@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// `StrictHostKeyChecking`, as `ssh_config` says it.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StrictHostKeyChecking {
     /// Refuse unknown keys.
     Yes,
@@ -81,6 +81,17 @@ pub enum UpdateHostKeys {
     Yes,
     /// After asking.
     Ask,
+}
+
+/// `FingerprintHash`: how fingerprints of keys are shown.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FingerprintHash {
+    /// `SHA256:` and base64.
+    #[default]
+    Sha256,
+    /// `MD5:` and hexadecimal digits.
+    Md5,
 }
 
 /// `RequestTTY`: whether a terminal is asked for.

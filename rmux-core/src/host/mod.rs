@@ -11,13 +11,13 @@ use std::time::Duration;
 use rmux_proto::ssh_config::Template;
 
 pub use choices::{
-    AddKeysToAgent, AddressFamily, ForwardAgent, LogLevel, RekeyLimit, RequestTty, SessionType,
-    StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, LogLevel, RekeyLimit, RequestTty,
+    SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
 pub use spec::HostSpec;
 
 /// A setting of the user's that rmux read and does not act on yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IgnoredSetting {
     /// The key, in lower case.
     pub key: String,
@@ -33,7 +33,7 @@ impl fmt::Display for IgnoredSetting {
 
 /// What a destination resolved to: everything that decides how to connect.
 #[non_exhaustive]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Host {
     /// The name the user typed.
     pub name: String,
@@ -84,6 +84,8 @@ pub struct Host {
     pub strict_host_key_checking: Option<StrictHostKeyChecking>,
     /// The name to look up in `known_hosts` instead of the host's.
     pub host_key_alias: Option<String>,
+    /// How fingerprints are shown.
+    pub fingerprint_hash: FingerprintHash,
     /// Whether names are hashed when added to `known_hosts`.
     pub hash_known_hosts: bool,
     /// Whether `known_hosts` is also asked about the host's address.
@@ -120,6 +122,8 @@ pub struct Host {
     pub kex_algorithms: Option<Vec<String>>,
     /// `HostKeyAlgorithms`, likewise.
     pub host_key_algorithms: Option<Vec<String>>,
+    /// Whether host key algorithms are offered in the order above, whatever is known of the host.
+    pub host_key_order_fixed: bool,
     /// `PubkeyAcceptedAlgorithms`: the signatures to log in with, in order. Names that no engine
     /// here has, such as those of security keys, are among them.
     pub pubkey_accepted_algorithms: Option<Vec<String>>,
@@ -150,6 +154,8 @@ pub struct Host {
     pub local_command: Option<OsString>,
     /// How much is said.
     pub log_level: LogLevel,
+    /// The facility that messages to the system's log are marked with, for example `USER`.
+    pub syslog_facility: String,
     /// Whether a forward that cannot be set up ends the connection.
     pub exit_on_forward_failure: bool,
     /// What was said of the configuration: identity files that do not exist, deprecated keys.
@@ -187,6 +193,7 @@ impl Host {
             global_known_hosts: Vec::new(),
             strict_host_key_checking: None,
             host_key_alias: None,
+            fingerprint_hash: FingerprintHash::Sha256,
             hash_known_hosts: false,
             check_host_ip: false,
             no_host_authentication_for_localhost: false,
@@ -204,6 +211,7 @@ impl Host {
             macs: None,
             kex_algorithms: None,
             host_key_algorithms: None,
+            host_key_order_fixed: false,
             pubkey_accepted_algorithms: None,
             ca_signature_algorithms: None,
             compression: false,
@@ -218,6 +226,7 @@ impl Host {
             enable_escape_commandline: false,
             local_command: None,
             log_level: LogLevel::Info,
+            syslog_facility: "USER".into(),
             exit_on_forward_failure: false,
             notes: Vec::new(),
             ignored: Vec::new(),

@@ -46,6 +46,9 @@ impl HostSpec {
             .strip_prefix('[')
             .and_then(|inner| inner.strip_suffix(']'))
             .unwrap_or(name);
+        if uri.is_some() && name.contains('/') {
+            return Err(refuse("a path is of no use to ssh".into()));
+        }
         if name.is_empty() {
             return Err(refuse("the host name is empty".into()));
         }
@@ -187,6 +190,8 @@ mod tests {
             "ssh://dev:65536",
             "ssh://dev:",
             "ssh://dev:2222x",
+            "ssh://dev:2222//path",
+            "ssh://dev/path",
             "ssh://%zz@dev",
         ] {
             let error = HostSpec::parse(bad).unwrap_err();

@@ -51,6 +51,7 @@ pub(crate) enum Request {
     Pty(PtyRequest),
     Exec(Vec<u8>),
     Shell,
+    Subsystem(String),
     Signal(String),
     Resize(WindowSize),
 }
@@ -363,7 +364,10 @@ impl Sender {
         reply: Option<oneshot::Sender<bool>>,
         in_flight: &mut Option<InFlight>,
     ) {
-        self.started |= matches!(request, Request::Exec(_) | Request::Shell);
+        self.started |= matches!(
+            request,
+            Request::Exec(_) | Request::Shell | Request::Subsystem(_)
+        );
         let sending = Self::hand_over(&self.write, &self.replies, request, reply);
         let mut sending = std::pin::pin!(sending);
         loop {
@@ -410,6 +414,7 @@ impl Sender {
             }
             Request::Exec(command) => write.exec(want_reply, command).await,
             Request::Shell => write.request_shell(want_reply).await,
+            Request::Subsystem(name) => write.request_subsystem(want_reply, name).await,
             Request::Signal(name) => write.signal(Sig::Custom(name)).await,
             Request::Resize(size) => {
                 write

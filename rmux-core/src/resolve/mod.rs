@@ -7,7 +7,7 @@ mod pick;
 
 use std::os::unix::ffi::OsStringExt;
 
-use crate::config::{Config, ConfigFile};
+use crate::config::{Argument, Config, ConfigFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
 use crate::printable::printable;
@@ -54,10 +54,22 @@ fn query(spec: &HostSpec, config: &Config) -> Result<Query> {
     for path in &config.identity_files {
         query = query.flag_with('i', path.as_os_str().to_owned().into_vec());
     }
-    for (key, value) in &config.options {
-        one_line("an option's name", key)?;
-        one_line(key, value)?;
-        query = query.option(key, value);
+    for argument in &config.arguments {
+        query = match argument {
+            Argument::Option(key, value) => {
+                one_line("an option's name", key)?;
+                one_line(key, value)?;
+                query.option(key, value)
+            }
+            Argument::Flag(flag, None) => query.flag(*flag),
+            Argument::Flag(flag, Some(value)) => {
+                one_line(&format!("-{flag}"), &value.to_string_lossy())?;
+                query.flag_with(*flag, value.clone().into_vec())
+            }
+        };
+    }
+    if let Some(command) = &config.command {
+        query = query.command(command.clone().into_vec());
     }
     Ok(query)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::invalid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{
-    AddKeysToAgent, AddressFamily, ForwardAgent, Host, HostSpec, IgnoredSetting, LogLevel,
-    RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
+    LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
 use crate::ssh_config::{ExpandedFile, Origin, Resolved};
 
@@ -73,6 +73,7 @@ const ACTED_ON: &[&str] = &[
     "setenv",
     "stdinnull",
     "stricthostkeychecking",
+    "syslogfacility",
     "tag",
     "tcpkeepalive",
     "updatehostkeys",
@@ -131,6 +132,10 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
             }
         }),
         host_key_alias: resolved.first("hostkeyalias").map(str::to_owned),
+        fingerprint_hash: match text("fingerprinthash") {
+            "md5" | "MD5" => FingerprintHash::Md5,
+            _ => FingerprintHash::Sha256,
+        },
         hash_known_hosts: yes("hashknownhosts"),
         check_host_ip: yes("checkhostip"),
         no_host_authentication_for_localhost: yes("nohostauthenticationforlocalhost"),
@@ -158,6 +163,7 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         macs: algorithms("macs"),
         kex_algorithms: algorithms("kexalgorithms"),
         host_key_algorithms: algorithms("hostkeyalgorithms"),
+        host_key_order_fixed: resolved.host_key_order_is_fixed(),
         pubkey_accepted_algorithms: algorithms("pubkeyacceptedalgorithms"),
         ca_signature_algorithms: algorithms("casignaturealgorithms"),
         compression: yes("compression"),
@@ -185,6 +191,7 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         enable_escape_commandline: yes("enableescapecommandline"),
         local_command: local_command(resolved)?,
         log_level: log_level(text("loglevel")),
+        syslog_facility: text("syslogfacility").to_owned(),
         exit_on_forward_failure: yes("exitonforwardfailure"),
         notes: resolved
             .notes()

@@ -25,28 +25,16 @@ pub struct Child {
     /// The command's standard error, if it is piped and was not taken.
     pub stderr: Option<ChildStderr>,
     /// Before the session: it still has a word to say to its driver when it is dropped.
-    running: Running,
-    session: Session,
-    copies: Copies,
+    pub(super) running: Running,
+    pub(super) has_pty: bool,
+    pub(super) session: Session,
+    pub(super) copies: Copies,
 }
 
 impl Child {
-    pub(super) fn new(
-        session: Session,
-        running: Running,
-        stdin: Option<ChildStdin>,
-        stdout: Option<ChildStdout>,
-        stderr: Option<ChildStderr>,
-        copies: Copies,
-    ) -> Self {
-        Self {
-            stdin,
-            stdout,
-            stderr,
-            session,
-            running,
-            copies,
-        }
+    /// Whether the command has the terminal that was asked for.
+    pub fn has_pty(&self) -> bool {
+        self.has_pty
     }
 
     /// Waits for the command to end. Standard input is closed first, so that a command that reads

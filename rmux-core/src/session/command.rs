@@ -1,32 +1,29 @@
 //! A command to run on the remote, in the shape of `std::process::Command`.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use super::child::{Child, Copies};
+use super::Session;
+use super::child::Child;
 use super::exit::{ExitStatus, Output};
-use super::running::{Guard, Ready, Running};
-use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use super::stdio::Stdio;
 use super::terminal::Pty;
-use super::{Session, group};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::Request;
-use crate::quote;
 
 /// What the server is asked to run.
 #[derive(Debug, Clone)]
-enum What {
+pub(super) enum What {
     /// A program, and exactly its arguments, whatever the account's shell is.
     Program(OsString),
     /// A line for the account's shell.
     Line(OsString),
     /// The account's login shell itself.
     Login,
+    /// A subsystem of the server, by its name.
+    Subsystem(String),
 }
 
 /// A command to run on a [`Session`]'s host.
@@ -41,18 +38,18 @@ enum What {
 /// - Arguments and environment must not hold NUL, as anywhere on POSIX.
 #[derive(Clone)]
 pub struct Command {
-    session: Session,
-    what: What,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-    current_dir: Option<OsString>,
-    stdin: Option<Stdio>,
-    stdout: Option<Stdio>,
-    stderr: Option<Stdio>,
-    pty: Option<Pty>,
-    input: Bytes,
-    timeout: Option<Duration>,
-    kill_on_drop: bool,
+    pub(super) session: Session,
+    pub(super) what: What,
+    pub(super) args: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) current_dir: Option<OsString>,
+    pub(super) stdin: Option<Stdio>,
+    pub(super) stdout: Option<Stdio>,
+    pub(super) stderr: Option<Stdio>,
+    pub(super) pty: Option<Pty>,
+    pub(super) input: Bytes,
+    pub(super) timeout: Option<Duration>,
+    pub(super) kill_on_drop: bool,
 }
 
 impl std::fmt::Debug for Command {
@@ -82,6 +79,10 @@ impl Command {
 
     pub(super) fn login(session: Session) -> Self {
         Self::new(session, What::Login)
+    }
+
+    pub(super) fn subsystem(session: Session, name: String) -> Self {
+        Self::new(session, What::Subsystem(name))
     }
 
     fn new(session: Session, what: What) -> Self {
@@ -122,6 +123,9 @@ impl Command {
     /// which OpenSSH does unless `AcceptEnv` lists it, it is put in front of the command instead,
     /// where it can be seen in the remote's process list for as long as the command starts. Which
     /// of the two is asked once a name and session, which costs one round trip.
+    ///
+    /// What the user's `SendEnv` and `SetEnv` say is sent as well, as `ssh` does it: before, and
+    /// without learning whether the server takes it.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         let name = name.as_ref();
         self.env.retain(|(known, _)| known != name);
@@ -282,7 +286,7 @@ impl Command {
     }
 
     /// Whether losing the child must end the command.
-    fn kills(&self) -> bool {
+    pub(super) fn kills(&self) -> bool {
         self.kill_on_drop || self.timeout.is_some()
     }
 
@@ -290,215 +294,5 @@ impl Command {
         self.start_on_ready(defaults)
             .await
             .map_err(|error| error.with_host(&self.session.host().name))
-    }
-
-    async fn start_on_ready(&self, [stdin, stdout, stderr]: [Stdio; 3]) -> Result<Child> {
-        self.check()?;
-        let mut ready = self.session.ready(self.kills()).await?;
-        let prefix = self.send_env(&mut ready).await?;
-        let running = ready.run(match (self.kills(), &self.pty) {
-            (false, _) => Guard::None,
-            // A terminal is hung up, and its one stream has no room for the wrapper's line.
-            (true, Some(_)) => Guard::Channel,
-            (true, None) => Guard::Group,
-        });
-        let channel = &running.channel;
-        let token = (self.kills() && self.pty.is_none()).then(group::token);
-        if let Some(token) = &token {
-            channel.inbox().expect_marker(token.clone());
-        }
-        let stdin = self.stdin.unwrap_or(stdin);
-        if stdin == Stdio::Null {
-            // EOF right behind the command, without a round trip between.
-            let _ = channel.outbox().close();
-        }
-        let request = self.request(&prefix, token.as_deref());
-        let granted = match &self.pty {
-            None => channel.ask(request).await?,
-            Some(pty) => {
-                // Sent in this order, and both before the first answer is waited for.
-                let terminal = channel.ask(Request::Pty(pty.request()));
-                let (terminal, granted) =
-                    futures_util::future::join(terminal, channel.ask(request)).await;
-                if !terminal? {
-                    return Err(Error::new(
-                        ErrorKind::ChannelRefused,
-                        "run",
-                        "the server refused a terminal",
-                    ));
-                }
-                granted?
-            }
-        };
-        if !granted {
-            return Err(Error::new(
-                ErrorKind::ChannelRefused,
-                "run",
-                "the server refused to run the command",
-            ));
-        }
-        Ok(self.child(
-            running,
-            stdin,
-            self.stdout.unwrap_or(stdout),
-            self.stderr.unwrap_or(stderr),
-        ))
-    }
-
-    fn child(&self, running: Running, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Child {
-        let channel = &running.channel;
-        let input = ChildStdin::new(Arc::clone(channel));
-        let output = ChildStdout::new(Arc::clone(channel));
-        let errors = ChildStderr::new(Arc::clone(channel));
-        let mut copies = Copies::default();
-        let stdin = match stdin {
-            Stdio::Piped => Some(input),
-            Stdio::Inherit => {
-                copies.input(input);
-                None
-            }
-            Stdio::Null => None,
-        };
-        let stdout = match stdout {
-            Stdio::Piped => Some(output),
-            Stdio::Inherit => {
-                copies.output(output, tokio::io::stdout());
-                None
-            }
-            Stdio::Null => None,
-        };
-        let stderr = match stderr {
-            Stdio::Piped => Some(errors),
-            Stdio::Inherit => {
-                copies.output(errors, tokio::io::stderr());
-                None
-            }
-            Stdio::Null => None,
-        };
-        Child::new(self.session.clone(), running, stdin, stdout, stderr, copies)
-    }
-
-    /// Refuses what no server could run. What may be secret is not named, but its place is.
-    fn check(&self) -> Result<()> {
-        let refuse = |what: String| {
-            let what = format!("{what} holds a NUL byte");
-            Err(Error::new(ErrorKind::InvalidInput, "run", what))
-        };
-        let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
-        match &self.what {
-            What::Program(name) if has_nul(name) => return refuse("the program's name".into()),
-            What::Line(line) if has_nul(line) => return refuse("the line".into()),
-            _ => {}
-        }
-        if let Some(index) = self.args.iter().position(|arg| has_nul(arg)) {
-            return refuse(format!("argument {}", index + 1));
-        }
-        if !self.args.is_empty() && !matches!(self.what, What::Program(_)) {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "run",
-                "a shell line takes no arguments: put them into the line, quoted for its shell",
-            ));
-        }
-        if self.current_dir.as_deref().is_some_and(has_nul) {
-            return refuse("the directory".into());
-        }
-        for (name, value) in &self.env {
-            if has_nul(name) || has_nul(value) {
-                return refuse(format!("the variable {name:?}"));
-            }
-            let bytes = name.as_bytes();
-            // One that begins with "-" would be an option of `env`.
-            if bytes.is_empty() || bytes.contains(&b'=') || bytes[0] == b'-' {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    "run",
-                    format!("{name:?} is no name of an environment variable"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the variables the server takes; returns the others, as `NAME=value`.
-    async fn send_env(&self, ready: &mut Ready) -> Result<Vec<Vec<u8>>> {
-        let mut prefix = Vec::new();
-        let verdicts = self.session.env_verdicts();
-        for (name, value) in &self.env {
-            let pair = || [name.as_bytes(), b"=", value.as_bytes()].concat();
-            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-                // The engine sends UTF-8 only.
-                prefix.push(pair());
-                continue;
-            };
-            let request = Request::Env {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            };
-            match verdicts.known(name) {
-                Some(true) => ready.prepare().tell(request),
-                Some(false) => prefix.push(pair()),
-                None => {
-                    let granted = ready.prepare().ask(request).await?;
-                    verdicts.learn(name, granted);
-                    if !granted {
-                        prefix.push(pair());
-                    }
-                }
-            }
-        }
-        Ok(prefix)
-    }
-
-    /// The request that starts the command, with what must go in front of it.
-    fn request(&self, env: &[Vec<u8>], token: Option<&str>) -> Request {
-        let mut script = String::new();
-        let mut args: Vec<&[u8]> = Vec::new();
-        if let Some(token) = token {
-            script += &group::announce(token);
-        }
-        if let Some(directory) = &self.current_dir {
-            script += "CDPATH= cd -- \"$1\" && shift && ";
-            // To cd, \"-\" is the directory before.
-            args.push(match directory.as_bytes() {
-                b"-" => b"./-",
-                other => other,
-            });
-        }
-        let bare = script.is_empty() && env.is_empty();
-        match &self.what {
-            What::Login if bare => return Request::Shell,
-            What::Line(line) if bare => return Request::Exec(line.as_bytes().to_vec()),
-            What::Program(program) => {
-                script += "exec \"$@\"";
-                args.push(program.as_bytes());
-                args.extend(self.args.iter().map(|arg| arg.as_bytes()));
-            }
-            What::Line(line) => {
-                script += "exec \"${SHELL:-sh}\" -c \"$1\"";
-                args.push(line.as_bytes());
-            }
-            What::Login => script += "exec \"${SHELL:-sh}\" -l",
-        }
-        let mut words: Vec<&[u8]> = Vec::new();
-        if !env.is_empty() {
-            words.push(b"env");
-            words.extend(env.iter().map(Vec::as_slice));
-        }
-        // In front of a name with "=", `env` would take the program for one more variable.
-        let ambiguous = !env.is_empty()
-            && matches!(&self.what, What::Program(name) if name.as_bytes().contains(&b'='));
-        let plain_words = !ambiguous && script == "exec \"$@\"";
-        if !plain_words {
-            words.extend([&b"sh"[..], b"-c", script.as_bytes(), b"sh"]);
-        }
-        words.extend(args);
-        let line = quote::command_line(&words);
-        // `exec`, so that signals and the way it ends are the command's, not a shell's.
-        Request::Exec(if line.starts_with(b"exec ") {
-            line
-        } else {
-            [b"exec ", &line[..]].concat()
-        })
     }
 }

@@ -7,13 +7,15 @@ mod command;
 mod driver;
 mod exit;
 mod group;
+mod local;
 mod running;
+mod start;
 mod stdio;
 mod terminal;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,9 +36,6 @@ use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use driver::{Driver, Ended, Message, Wanted};
 use running::Ready;
-
-/// How many hosts the way to one may lead through.
-const MAX_HOPS: usize = 16;
 
 /// One host, connected to and authenticated once, ready for any number of commands at a time.
 ///
@@ -66,8 +65,10 @@ struct Inner {
     driver: mpsc::UnboundedSender<Message>,
     ended: watch::Receiver<Option<Ended>>,
     env: EnvVerdicts,
+    /// What `SendEnv` and `SetEnv` say.
+    settings_env: Vec<(String, String)>,
     /// The session that this one's connection goes through.
-    via: Option<Session>,
+    via: Mutex<Option<Session>>,
 }
 
 /// All settings that hold for a destination, as `ssh -G` prints them; connects nowhere.
@@ -81,6 +82,20 @@ struct Inner {
 /// Cancel safe.
 pub async fn resolve(spec: &HostSpec, config: &Config) -> Result<Resolved> {
     settings(spec, config, engine_algorithms()).await
+}
+
+impl Host {
+    /// What a destination resolves to: what of all [settings](resolve) decides how to connect and
+    /// what to run. Connects nowhere.
+    ///
+    /// # Errors
+    /// As [`resolve`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn resolve(spec: &HostSpec, config: &Config) -> Result<Self> {
+        resolved_host(spec, config, engine_algorithms()).await
+    }
 }
 
 /// How a session ended.
@@ -115,61 +130,11 @@ impl EnvVerdicts {
 }
 
 impl Session {
-    /// Connects to a destination: `host`, `user@host` or `ssh://user@host:port`, where `host` may
-    /// be an alias of the user's `ssh_config`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`], [`ErrorKind::ConnectFailed`], [`ErrorKind::TimedOut`],
-    /// [`ErrorKind::AuthFailed`], one of the host key kinds, [`ErrorKind::Unsupported`] where no
-    /// algorithm is in common, [`ErrorKind::Disconnected`] or [`ErrorKind::ProtocolViolation`] where
-    /// the server ends it amid the login, and what the prompter itself fails with.
+    /// Connects to a resolved host, through a session where there is one.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection and leaves nothing behind.
-    pub async fn connect(destination: &str, config: Config) -> Result<Self> {
-        Self::connect_to(&HostSpec::parse(destination)?, config).await
-    }
-
-    /// Connects to a destination that was parsed before.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    /// As [`connect`](Self::connect).
-    pub async fn connect_to(spec: &HostSpec, config: Config) -> Result<Self> {
-        Self::connect_within(spec, config, MAX_HOPS).await
-    }
-
-    /// Connects through as many hosts as the settings say, but not more than `hops`.
-    async fn connect_within(spec: &HostSpec, config: Config, hops: usize) -> Result<Self> {
-        let host = resolved_host(spec, &config, engine_algorithms()).await?;
-        let mut via: Option<Self> = None;
-        for (index, hop) in host.jumps.iter().enumerate() {
-            let Some(left) = hops.checked_sub(index + 1) else {
-                return Err(Error::new(
-                    ErrorKind::ConfigInvalid,
-                    "connect",
-                    format!("the way leads through more than {MAX_HOPS} hosts; is it a circle?"),
-                )
-                .with_host(&host.name));
-            };
-            let session = match via {
-                // The first host may itself be behind others; a boxed future, since it is the same
-                // function again.
-                None => Box::pin(Self::connect_within(hop, config.for_hop(), left)).await,
-                Some(via) => {
-                    let next = resolved_host(hop, &config.for_hop(), engine_algorithms()).await?;
-                    Self::open(next, config.for_hop(), Some(via)).await
-                }
-            };
-            via = Some(session?);
-        }
-        Self::open(host, config, via).await
-    }
-
-    /// Connects to a resolved host, through a session where there is one.
-    async fn open(host: Host, config: Config, via: Option<Self>) -> Result<Self> {
+    pub(crate) async fn open(host: Host, config: Config, via: Option<Self>) -> Result<Self> {
         let observer = config.on_event.clone();
         let tell = {
             let observer = observer.clone();
@@ -203,8 +168,12 @@ impl Session {
             None => None,
         };
         let link = Link::connect(&host, &config, &asker, Arc::new(report), way).await?;
+        if let Some(line) = &host.local_command {
+            local::run(line).await;
+        }
         tell(SessionEvent::Ready);
 
+        let settings_env = local::environment(&host);
         let (driver, messages) = mpsc::unbounded_channel();
         let (ending, ended) = watch::channel(None);
         let task = Driver::new(link, host.name.clone(), driver.downgrade());
@@ -220,7 +189,8 @@ impl Session {
             driver,
             ended,
             env: EnvVerdicts::default(),
-            via,
+            settings_env,
+            via: Mutex::new(via),
         })))
     }
 
@@ -244,9 +214,15 @@ impl Session {
         Command::login(self.clone())
     }
 
+    /// A subsystem of the server, such as `sftp` (RFC 4254, section 6.5).
+    pub fn subsystem(&self, name: impl Into<String>) -> Command {
+        Command::subsystem(self.clone(), name.into())
+    }
+
     /// Closes the connection. Commands that were started with
-    /// [`kill_on_drop`](Command::kill_on_drop) are killed, within 2 s. All that still run are cut off: their [`Child`]ren end with
-    /// [`ErrorKind::Closed`]. Returns when the connection is closed, at most 4 s later. A session
+    /// [`kill_on_drop`](Command::kill_on_drop) are killed, within 2 s. All that still run are cut
+    /// off, whoever started them: their [`Child`]ren end with [`ErrorKind::Closed`]. Hosts on the
+    /// way are closed too unless somebody else uses them. Returns when the connection is closed, at most 4 s later. A session
     /// that has ended is closed already.
     ///
     /// # Cancel safety
@@ -254,10 +230,22 @@ impl Session {
     pub async fn close(&self) {
         self.tell(Message::Close);
         self.closed().await;
-        if let Some(via) = &self.0.via {
-            // Nobody else has it.
-            Box::pin(via.close()).await;
+        let via = self.0.via.lock().unwrap_or_else(|p| p.into_inner()).take();
+        if let Some(via) = via {
+            Box::pin(via.let_go()).await;
         }
+    }
+
+    /// Gives this handle back. Where it is the last one, returns when the connection is closed.
+    async fn let_go(self) {
+        if Arc::strong_count(&self.0) == 1 {
+            self.close().await;
+        }
+    }
+
+    /// A handle that does not keep the session open.
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
     }
 
     /// Waits for the end of the session, and tells how it came.
@@ -322,6 +310,22 @@ impl Session {
 
     fn env_verdicts(&self) -> &EnvVerdicts {
         &self.0.env
+    }
+
+    fn settings_env(&self) -> &[(String, String)] {
+        &self.0.settings_env
+    }
+}
+
+/// A handle that does not keep its session open.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakSession(Weak<Inner>);
+
+impl WeakSession {
+    /// The session, unless it has ended or nobody holds it any more.
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        let session = Session(self.0.upgrade()?);
+        (!session.is_closed()).then_some(session)
     }
 }
 

@@ -102,6 +102,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Whether a wrapper tells its process group.
+    pub(super) fn is_guarded_by_group(&self) -> bool {
+        self.guard == Guard::Group
+    }
+
     /// Signals the command's group where its id is told, else asks the server to.
     pub(super) fn signal(&self, signal: &Signal) {
         match self.home.upgrade() {

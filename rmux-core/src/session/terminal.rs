@@ -6,7 +6,10 @@ use crate::link::{PtyRequest, WindowSize};
 ///
 /// Default: `xterm`, 80 columns, 24 rows, no modes, which leaves them to the server.
 #[derive(Debug, Clone)]
-pub struct Pty(PtyRequest);
+pub struct Pty {
+    request: PtyRequest,
+    optional: bool,
+}
 
 impl Default for Pty {
     fn default() -> Self {
@@ -17,7 +20,7 @@ impl Default for Pty {
 impl Pty {
     /// A terminal of the type that `TERM` shall name.
     pub fn new(term: impl Into<String>) -> Self {
-        Self(PtyRequest {
+        let request = PtyRequest {
             term: term.into(),
             size: WindowSize {
                 columns: 80,
@@ -26,22 +29,26 @@ impl Pty {
                 height: 0,
             },
             modes: Vec::new(),
-        })
+        };
+        Self {
+            request,
+            optional: false,
+        }
     }
 
     /// Its size in characters.
     #[must_use]
     pub fn size(mut self, columns: u32, rows: u32) -> Self {
-        self.0.size.columns = columns;
-        self.0.size.rows = rows;
+        self.request.size.columns = columns;
+        self.request.size.rows = rows;
         self
     }
 
     /// Its size in pixels; 0, the default, means unknown.
     #[must_use]
     pub fn pixels(mut self, width: u32, height: u32) -> Self {
-        self.0.size.width = width;
-        self.0.size.height = height;
+        self.request.size.width = width;
+        self.request.size.height = height;
         self
     }
 
@@ -49,12 +56,24 @@ impl Pty {
     /// that the RFC does not list are left out.
     #[must_use]
     pub fn mode(mut self, opcode: u8, value: u32) -> Self {
-        self.0.modes.push((opcode, value));
+        self.request.modes.push((opcode, value));
         self
     }
 
+    /// Runs the command without a terminal where the server refuses one, as `ssh` does;
+    /// [`Child::has_pty`](crate::Child::has_pty) tells. Default: the command then fails to start.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    pub(super) fn is_optional(&self) -> bool {
+        self.optional
+    }
+
     pub(super) fn request(&self) -> PtyRequest {
-        self.0.clone()
+        self.request.clone()
     }
 
     /// A terminal like the local one behind `fd`: its size and its modes, with `TERM` as given.
@@ -68,7 +87,7 @@ impl Pty {
         let mut pty = Self::new(term)
             .size(size.ws_col.into(), size.ws_row.into())
             .pixels(size.ws_xpixel.into(), size.ws_ypixel.into());
-        pty.0.modes = modes;
+        pty.request.modes = modes;
         Ok(pty)
     }
 }

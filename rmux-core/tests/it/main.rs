@@ -3,11 +3,15 @@
 mod algorithms;
 mod auth;
 mod bad_input;
+mod blocking;
 mod cases;
 mod fixture;
 mod kill;
 mod liveness;
+mod map;
+mod pool;
 mod run;
+mod settings;
 mod shells;
 mod traps;
 mod trust;

@@ -1,58 +1,14 @@
 //! Ways to a host that is not reached directly: through other hosts, through a program.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use rmux_core::{Config, ConfigFile, ErrorKind, Session};
+use rmux_core::{ErrorKind, Session};
 use rmux_testkit::sshd::Sshd;
 
 use crate::fixture::{eventually, runs, within};
+use crate::map::{Map, works};
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// An `ssh_config` that names each server, with `more` above it.
-struct Map {
-    folder: tempfile::TempDir,
-}
-
-impl Map {
-    fn of(servers: &[(&str, &Sshd)], more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut text = format!("{more}\n");
-        for (name, sshd) in servers {
-            text += &format!(
-                "Host {name}\n HostName 127.0.0.1\n Port {}\n User {}\n IdentityFile {}\n \
-                 UserKnownHostsFile {}\n",
-                sshd.port(),
-                sshd.user(),
-                sshd.client_key().display(),
-                sshd.known_hosts().display(),
-            );
-        }
-        text += "Host *\n GlobalKnownHostsFile none\n IdentityAgent none\n";
-        std::fs::write(folder.path().join("config"), text).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("config")
-    }
-
-    fn config(&self) -> Config {
-        Config::new().config_file(ConfigFile::Path(self.path()))
-    }
-}
-
-async fn works(session: &Session) {
-    let input = vec![b'x'; 2 << 20];
-    let output = session
-        .command("cat")
-        .input(input.clone())
-        .output()
-        .await
-        .unwrap();
-    assert!(output.stdout == input);
-}
 
 #[tokio::test]
 async fn through_three_hosts() {

@@ -38,6 +38,11 @@ impl AlgorithmList {
         self
     }
 
+    /// What the engine can do, in order.
+    pub fn supported(&self) -> &[String] {
+        &self.supported
+    }
+
     fn knows(&self, name: &[u8]) -> bool {
         self.known.iter().any(|k| k.as_bytes() == name)
     }

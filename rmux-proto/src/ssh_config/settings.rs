@@ -3,11 +3,13 @@
 //! Knows nothing of how it came about.
 
 use super::choice;
-use super::error::{ConfigError, Origin};
+use super::environment::Environment;
+use super::error::{ConfigError, Origin, shown};
 use super::expand::{self, Tokens};
 use super::forward::Forward;
 use super::gather::Note;
 use super::jump::Jump;
+use super::words;
 
 /// One line of `ssh -G`: a key, its value, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +59,23 @@ impl Setting {
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
+
+    /// Whether the key may stand on several lines, each of which counts.
+    pub fn may_repeat(&self) -> bool {
+        REPEATING.contains(&self.key)
+    }
 }
+
+/// The keys that `ssh -G` prints a line each for every value.
+const REPEATING: &[&str] = &[
+    "certificatefile",
+    "dynamicforward",
+    "identityfile",
+    "localforward",
+    "remoteforward",
+    "sendenv",
+    "setenv",
+];
 
 /// A file named by IdentityFile or CertificateFile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +102,12 @@ pub struct Resolved {
     pub(super) user_known_hosts: Vec<Vec<u8>>,
     pub(super) global_known_hosts: Vec<Vec<u8>>,
     pub(super) escape_char: Option<u8>,
+    pub(super) host_key_order_fixed: bool,
     pub(super) notes: Vec<Note>,
 }
 
 /// A value whose last tokens are known only when it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Template {
     text: Vec<u8>,
     tokens: Tokens,
@@ -100,6 +119,24 @@ impl Template {
     pub fn expand(&self, extra: &[(u8, &[u8])]) -> Result<Vec<u8>, ConfigError> {
         let expanded = expand::tokens(&self.text, &with(extra, &self.tokens));
         expanded.map_err(|error| ConfigError::new(self.origin.clone(), error))
+    }
+
+    /// The value as a command that no shell runs: split into its words first, and each word but
+    /// the program's name expanded then, `${VARIABLES}` included, so that no token's value becomes
+    /// several words. This is how ssh runs KnownHostsCommand.
+    pub fn words(
+        &self,
+        extra: &[(u8, &[u8])],
+        environment: &mut dyn Environment,
+    ) -> Result<Vec<Vec<u8>>, ConfigError> {
+        let wrong = |message: String| ConfigError::new(self.origin.clone(), message);
+        let unclosed = || wrong(format!("\"{}\" holds an open quote", shown(&self.text)));
+        let mut words = words::split(&self.text).ok_or_else(unclosed)?;
+        let tokens = with(extra, &self.tokens);
+        for word in words.iter_mut().skip(1) {
+            *word = expand::tokens_and_variables(word, &tokens, environment).map_err(wrong)?;
+        }
+        Ok(words)
     }
 }
 
@@ -226,6 +263,12 @@ impl Resolved {
     /// EscapeChar; `None` for `none`.
     pub fn escape_char(&self) -> Option<u8> {
         self.escape_char
+    }
+
+    /// Whether HostKeyAlgorithms was given as a list of its own, or with `^`: ssh then offers it as
+    /// it stands. Else it puts those in front whose keys are known for the host.
+    pub fn host_key_order_is_fixed(&self) -> bool {
+        self.host_key_order_fixed
     }
 
     /// ProxyCommand with its tokens expanded, which are fewer than those of other keys.

@@ -1,0 +1,35 @@
+//! What a session takes from this machine because the user's settings say so: environment variables
+//! to send, and a line to run once connected.
+
+use std::ffi::OsStr;
+use std::process::Stdio;
+
+use rmux_proto::ssh_config::pattern::matches;
+
+use crate::host::Host;
+
+/// What `SendEnv` picks of this process' environment, then what `SetEnv` sets, which overrules it
+/// with the server. Variables that are not UTF-8 cannot be sent by the engine and are left out.
+pub(super) fn environment(host: &Host) -> Vec<(String, String)> {
+    let own = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let wanted = host
+            .send_env
+            .iter()
+            .any(|pattern| matches(name.as_bytes(), pattern.as_bytes()));
+        wanted.then_some((name, value))
+    });
+    own.chain(host.set_env.iter().cloned()).collect()
+}
+
+/// Runs `LocalCommand` by the user's shell and waits for its end; its status counts for nothing
+/// (ssh_config(5)). Dropping the future kills it.
+pub(super) async fn run(line: &OsStr) {
+    let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+    let mut command = tokio::process::Command::new(&shell);
+    command.arg("-c").arg(line).stdin(Stdio::null());
+    match command.kill_on_drop(true).status().await {
+        Ok(status) => tracing::debug!(%status, "LocalCommand ended"),
+        Err(error) => tracing::warn!(%error, shell = %shell.display(), "LocalCommand did not run"),
+    }
+}

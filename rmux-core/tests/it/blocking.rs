@@ -1,0 +1,69 @@
+//! The sync twin, from threads without a runtime.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use rmux_core::blocking::{Pool, Session, resolve};
+use rmux_core::{ErrorKind, HostSpec};
+use rmux_testkit::sshd::Sshd;
+
+use crate::fixture::config;
+
+#[test]
+fn commands_run_and_stream() {
+    let sshd = Sshd::start();
+    let session = Session::connect("127.0.0.1", config(&sshd)).unwrap();
+    let output = session.command("echo").arg("a  b").output().unwrap();
+    assert_eq!(output.stdout, b"a  b\n");
+    let mut child = session.command("cat").spawn().unwrap();
+    let (mut input, mut output) = (child.take_stdin().unwrap(), child.take_stdout().unwrap());
+    input.write_all(b"word").unwrap();
+    let mut word = [0; 4];
+    output.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"word");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    session.close().unwrap();
+    let error = session.command("true").status().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn threads_share_one_connect() {
+    let sshd = Sshd::start();
+    let pool = Pool::new(config(&sshd));
+    let threads: Vec<_> = (0..8)
+        .map(|number| {
+            let pool = pool.clone();
+            std::thread::spawn(move || {
+                let session = pool.session("127.0.0.1").unwrap();
+                let mut echo = session.command("echo");
+                let output = echo.arg(number.to_string()).output().unwrap();
+                assert_eq!(output.stdout, format!("{number}\n").into_bytes());
+                session
+            })
+        })
+        .collect();
+    let sessions: Vec<Session> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+    assert_eq!(sshd.connections_accepted(), 1);
+    assert_eq!(pool.sessions().len(), 1);
+    drop(sessions);
+    // Nobody holds it: it ends by itself.
+    let start = Instant::now();
+    while sshd.connections() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(pool.sessions().is_empty());
+    pool.close().unwrap();
+}
+
+#[test]
+fn settings_are_resolved() {
+    let sshd = Sshd::start();
+    let spec = HostSpec::parse("dev").unwrap();
+    let resolved = resolve(&spec, &config(&sshd).option("HostName", "127.0.0.1")).unwrap();
+    assert_eq!(resolved.hostname(), b"127.0.0.1");
+    let error = resolve(&spec, &config(&sshd).option("NoSuchKey", "x")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+}
