@@ -12,7 +12,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             0 => reader.u32().is_ok(),
             1 => reader.u64().is_ok(),
             2 => reader.string().is_ok_and(|text| text.len() < before),
-            _ => reader.bytes(usize::from(kind)).is_ok_and(|b| b.len() == usize::from(kind)),
+            _ => reader
+                .bytes(usize::from(kind))
+                .is_ok_and(|b| b.len() == usize::from(kind)),
         };
         assert!(reader.rest().len() <= before, "a reader never goes back");
         if !read {

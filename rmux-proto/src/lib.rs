@@ -5,6 +5,9 @@
 //! the caller answers.
 #![warn(missing_docs)]
 
+pub mod certificate;
 pub mod known_hosts;
+pub mod krl;
+pub mod public_key;
 pub mod ssh_config;
 pub mod wire;

@@ -3,9 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rmux_proto::known_hosts::{
-    CertificateChecks, CertificateFault, FileKind, HostKey, HostName, KnownHosts, Verdict,
-};
+use rmux_proto::certificate::{CertificateChecks, CertificateFault};
+use rmux_proto::known_hosts::{FileKind, HostKey, HostName, KnownHosts, Verdict};
 use rmux_proto::wire::{put_string, put_u32};
 
 const NOW: u64 = 1_800_000_000;
@@ -146,6 +145,28 @@ fn a_certificate_that_fails_is_judged_as_its_plain_key() {
         judge(&changed, &other, &key, Some(&checks())),
         "changed f:2"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told_where_its_authority_is_trusted() {
+    let key = certified(&GOOD);
+    let fault = |file: &str, host: &HostName| {
+        let mut hosts = KnownHosts::new();
+        hosts.add_file("f", FileKind::User, file);
+        let fault = hosts.certificate_fault(host, &key, &checks());
+        fault.map(|(line, fault)| format!("{line} {fault}"))
+    };
+    let authority = line("@cert-authority *", 9);
+    let other = HostName::new("other", 2222);
+    let told = "Certificate invalid: name is not a listed principal";
+    assert_eq!(fault(&authority, &other), Some(format!("f:1 {told}")));
+    assert_eq!(fault(&authority, &HostName::new("web", 22)), None);
+    // Found under the bare name only, as the verdict would.
+    let bare = line("other", 1) + &line("@cert-authority other", 9);
+    assert_eq!(fault(&bare, &other), Some(format!("f:2 {told}")));
+    assert_eq!(fault(&line("@cert-authority *", 8), &other), None);
+    let revoked = authority + &line("@revoked *", 9);
+    assert_eq!(fault(&revoked, &other), None);
 }
 
 #[test]

@@ -9,9 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use conformance::json::Json;
-use rmux_proto::known_hosts::{
-    CertificateChecks, FileKind, HostKey, HostName, KnownHosts, Marker, Verdict,
-};
+use rmux_proto::certificate::CertificateChecks;
+use rmux_proto::known_hosts::{FileKind, HostKey, HostName, KnownHosts, Marker, Verdict};
 
 /// The algorithms of the generator's server, in the order in which a stock client prefers them.
 const DEFAULT_ORDER: [&str; 4] = [

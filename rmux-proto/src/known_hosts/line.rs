@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
-use super::key::{BadKey, HostKey, KeyType};
+use crate::public_key::{BadKey, HostKey, KeyType};
 
 /// What the word with an `@` in front of a line says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Line>, BadLine> {
         .ok()
         .and_then(KeyType::of_algorithm)
         .ok_or(BadLine::Key(BadKey::UnknownType))?;
-    let decoded = decode_key(&line[key.clone()])?;
+    let decoded = HostKey::from_base64(&line[key.clone()])?;
     if named != (decoded.key_type(), decoded.certificate().is_some()) {
         return Err(BadLine::TypeMismatch);
     }
@@ -104,19 +104,6 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Line>, BadLine> {
         key,
         key_type: named.0,
     }))
-}
-
-/// Decodes the base64 of a key. White space inside is skipped, as the C library does; a CR before
-/// the newline counts as such.
-pub(super) fn decode_key(base64: &[u8]) -> Result<HostKey, BadKey> {
-    let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
-    let blob = if base64.iter().any(is_space) {
-        let text: Vec<u8> = base64.iter().copied().filter(|c| !is_space(c)).collect();
-        STANDARD.decode(text)
-    } else {
-        STANDARD.decode(base64)
-    };
-    HostKey::from_blob(&blob.map_err(|_| BadKey::Damaged)?)
 }
 
 /// The hash of a name under a salt: HMAC-SHA1 with the salt as the key.

@@ -16,10 +16,10 @@
 //! assert_eq!(hosts.verdict(&HostName::new("web2", 22), &key, None), Verdict::Unknown);
 //! ```
 
-mod key;
 mod line;
 mod name;
 mod order;
+mod update;
 mod verdict;
 mod write;
 
@@ -28,12 +28,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use key::{BadKey, Certificate, HostKey, KeyType};
 pub use line::{BadLine, Marker};
 pub use name::HostName;
-pub use verdict::{CertificateChecks, CertificateFault, Verdict};
+pub use update::{HostKeyUpdate, NoUpdate, plan_update};
+pub use verdict::Verdict;
 pub use write::{may_be_recorded, render_hashed, render_plain, replace_keys};
 
+use crate::certificate::CertificateChecks;
+pub use crate::public_key::{BadKey, HostKey, KeyType};
 use crate::ssh_config::pattern::{self, ListMatch};
 use line::Hosts;
 
@@ -274,7 +276,7 @@ impl Found<'_> {
     /// Its key.
     pub fn key(&self) -> HostKey {
         let file = &self.hosts.files[self.entry.file];
-        line::decode_key(&file.bytes[self.entry.key.clone()])
+        HostKey::from_base64(&file.bytes[self.entry.key.clone()])
             .expect("a line enters the list after its key was decoded")
     }
 }
@@ -295,7 +297,9 @@ pub fn fuzz_known_hosts(data: &[u8]) {
             let key = found.key();
             let checks = CertificateChecks::new(1 << 30, "ssh-ed25519");
             hosts.verdict(&name, &key, Some(&checks));
+            hosts.certificate_fault(&name, &key, &checks);
             render_plain(&[&named], &key);
+            let _ = plan_update(&[data, b""], &name, Some(&name), std::slice::from_ref(&key));
             replace_keys(data, &name, &[key], None);
         }
         hosts.known_key_types(&name);

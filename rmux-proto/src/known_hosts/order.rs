@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of key exchange; it orders names.
 
-use super::key::KeyType;
 use super::line::Marker;
 use super::{Found, HostName, KnownHosts};
+use crate::public_key::KeyType;
 
 impl KnownHosts {
     /// The types of the keys known for this host, in the order of the lines and without repeats.

@@ -1,12 +1,13 @@
 //! What the known hosts say of a key that a server offers.
 //!
 //! Knows the rules of trust and no policy: what follows from a verdict (to ask, to add, to refuse)
-//! is the caller's. A certificate's signature must have been checked before it comes here.
+//! is the caller's. What a certificate must fulfil is known by `certificate`; its signature must have
+//! been checked before it comes here.
 
-use super::key::{Certificate, HostKey, KeyType};
 use super::line::Marker;
 use super::{Found, HostName, KnownHosts, Location};
-use crate::ssh_config::pattern::{self, ListMatch};
+use crate::certificate::{Certificate, CertificateChecks, CertificateFault};
+use crate::public_key::{HostKey, KeyType};
 
 /// What the known hosts say of an offered key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,79 +37,6 @@ pub enum Verdict {
         /// The line that says so.
         line: Location,
     },
-}
-
-/// What a certificate is held against.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateChecks {
-    now: u64,
-    signature_algorithms: String,
-}
-
-impl CertificateChecks {
-    /// `now` in seconds since 1970; `signature_algorithms` as in CASignatureAlgorithms: the
-    /// algorithms with which an authority may sign, separated by commas.
-    pub fn new(now: u64, signature_algorithms: impl Into<String>) -> Self {
-        Self {
-            now,
-            signature_algorithms: signature_algorithms.into(),
-        }
-    }
-
-    /// Whether the certificate holds for a host of this name at this time
-    /// (PROTOCOL.certkeys of OpenSSH). Principals with wildcards match only literally.
-    pub fn check(
-        &self,
-        certificate: &Certificate,
-        principal: &[u8],
-    ) -> Result<(), CertificateFault> {
-        if certificate.kind != 2 {
-            return Err(CertificateFault::NotForHosts);
-        }
-        if self.now < certificate.valid_after {
-            return Err(CertificateFault::NotYetValid);
-        }
-        if self.now >= certificate.valid_before {
-            return Err(CertificateFault::Expired);
-        }
-        let principals = &certificate.principals;
-        if !principals.is_empty() && !principals.iter().any(|p| p == principal) {
-            return Err(CertificateFault::OtherName);
-        }
-        if certificate.has_critical_options {
-            return Err(CertificateFault::CriticalOptions);
-        }
-        let algorithm = &certificate.signature_algorithm;
-        let allowed = self.signature_algorithms.as_bytes();
-        if pattern::matches_list(algorithm, allowed, false) != ListMatch::Yes {
-            return Err(CertificateFault::SignatureAlgorithm);
-        }
-        Ok(())
-    }
-}
-
-/// Why a certificate whose authority is trusted was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateFault {
-    /// It is one for users.
-    #[error("the certificate is not one for hosts")]
-    NotForHosts,
-    /// Its time has not come.
-    #[error("the certificate is not yet valid")]
-    NotYetValid,
-    /// Its time is over.
-    #[error("the certificate has expired")]
-    Expired,
-    /// It is for hosts of other names.
-    #[error("the certificate does not list this host name")]
-    OtherName,
-    /// It holds critical options; none is known for hosts.
-    #[error("the certificate holds critical options that are not supported")]
-    CriticalOptions,
-    /// It was signed with an algorithm that is not allowed.
-    #[error("the certificate was signed with an algorithm that is not allowed")]
-    SignatureAlgorithm,
 }
 
 impl KnownHosts {
@@ -143,6 +71,31 @@ impl KnownHosts {
         }
     }
 
+    /// Why the certificate that the server at `name` offers is not accepted although its authority
+    /// is trusted for this host, and the line that says so. This is what ssh prints before it goes
+    /// on with the plain key; [`verdict`](Self::verdict) says how that ended.
+    ///
+    /// `None` if the certificate holds, and if there is nothing to say against it: no certificate,
+    /// no trusted authority, or a revoked one.
+    pub fn certificate_fault(
+        &self,
+        name: &HostName,
+        offered: &HostKey,
+        checks: &CertificateChecks,
+    ) -> Option<(Location, CertificateFault)> {
+        let certificate = offered.certificate()?;
+        let found = self.lookup(name);
+        let authority = certificate.authority().plain_blob();
+        if revoking(&found, &[offered.plain_blob(), authority]).is_some() {
+            return None;
+        }
+        let Some(line) = vouching(&found, certificate) else {
+            return self.certificate_fault(&name.without_port()?, offered, checks);
+        };
+        let fault = checks.check(certificate, name.principal()).err()?;
+        Some((line.location(), fault))
+    }
+
     fn judge_certificate(
         &self,
         name: &HostName,
@@ -153,13 +106,11 @@ impl KnownHosts {
         let Some(certificate) = offered.certificate() else {
             return Verdict::Unknown;
         };
-        if let Some(line) = revoking(found, &[offered.plain_blob(), &certificate.authority]) {
+        let authority = certificate.authority().plain_blob();
+        if let Some(line) = revoking(found, &[offered.plain_blob(), authority]) {
             return Verdict::Revoked { line };
         }
-        let authority = found.iter().find(|f| {
-            f.marker() == Marker::CertAuthority && f.key().plain_blob() == certificate.authority
-        });
-        let Some(authority) = authority else {
+        let Some(authority) = vouching(found, certificate) else {
             return self.judge_without_port(name, offered, checks);
         };
         match checks.map(|c| c.check(certificate, name.principal())) {
@@ -226,6 +177,14 @@ fn judge_plain(found: &[Found<'_>], key: &HostKey) -> Verdict {
             }
         }
     }
+}
+
+/// The line of the authority that signed a certificate.
+fn vouching<'a>(found: &[Found<'a>], certificate: &Certificate) -> Option<Found<'a>> {
+    let authority = found
+        .iter()
+        .find(|f| f.marker() == Marker::CertAuthority && f.key() == *certificate.authority());
+    authority.copied()
 }
 
 fn revoking(found: &[Found<'_>], keys: &[&[u8]]) -> Option<Location> {

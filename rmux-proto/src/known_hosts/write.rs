@@ -6,9 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::key::HostKey;
 use super::line::{self, Hosts, Marker};
 use super::name::HostName;
+use crate::public_key::HostKey;
 use crate::ssh_config::pattern::{self, ListMatch};
 
 /// Whether a host name may be written at all: one that holds a character with a meaning in
@@ -96,5 +96,5 @@ fn plain_key_for(text: &[u8], name: &HostName) -> Option<HostKey> {
     if parsed.marker != Marker::Plain || !ours {
         return None;
     }
-    line::decode_key(&text[parsed.key]).ok()
+    HostKey::from_base64(&text[parsed.key]).ok()
 }

@@ -139,6 +139,11 @@ impl Gatherer<'_> {
         for field in ALGORITHMS {
             let text = self.options.text(*field).map(<[u8]>::to_vec);
             let origin = self.options.origin(*field);
+            if *field == Field::HostKeyAlgorithms {
+                let sign = text.as_ref().map(|text| text.first());
+                let fixed = !matches!(sign, None | Some(Some(b'+' | b'-')));
+                self.options.host_key_order_fixed = fixed;
+            }
             match self.query.algorithms.assemble(*field, text.as_deref()) {
                 Ok(names) => self.options.put_text(*field, names, origin),
                 // Nothing here authenticates by host, so an empty list does no harm.

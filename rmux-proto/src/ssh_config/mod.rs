@@ -60,6 +60,7 @@ mod query;
 mod resolver;
 mod settings;
 mod special;
+mod words;
 
 pub use algorithms::{AlgorithmList, Algorithms};
 pub use environment::{AddressFamily, Environment, FileAnswer, NameAnswer};

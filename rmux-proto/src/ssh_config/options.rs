@@ -47,6 +47,8 @@ pub(super) struct Options {
     pub(super) jump: Option<Slot<JumpSetting>>,
     /// `-W host:port` was given.
     pub(super) stdio_forward: bool,
+    /// HostKeyAlgorithms neither adds to the default nor takes from it.
+    pub(super) host_key_order_fixed: bool,
 }
 
 /// The most identity files, and the most certificate files.

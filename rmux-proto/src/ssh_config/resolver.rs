@@ -278,6 +278,7 @@ impl Gatherer<'_> {
             user_known_hosts,
             global_known_hosts,
             escape_char: escape_char.and_then(|value| u8::try_from(value).ok()),
+            host_key_order_fixed: self.options.host_key_order_fixed,
             notes: self.notes,
         }
     }

@@ -1,9 +1,13 @@
-//! Public keys and host certificates as SSH blobs: which type they are and when two are the same.
+//! Public keys as SSH blobs and as lines of text: which type they are and when two are the same.
 //!
-//! Checks the shape of a key (RFC 4253 section 6.6, RFC 5656, RFC 8709, PROTOCOL.certkeys) and
-//! does no cryptography: whether a certificate's signature is good, and whether a point lies on
-//! its curve, is for the caller to know.
+//! Checks the shape of a key (RFC 4253 section 6.6, RFC 5656, RFC 8709, PROTOCOL.u2f) and does no
+//! cryptography: whether a point lies on its curve is for the caller to know. What a certificate
+//! says is read by its own module, [`certificate`](crate::certificate).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::certificate::Certificate;
 use crate::wire::{Reader, put_string};
 
 /// The type of a plain public key, curve included.
@@ -92,6 +96,18 @@ pub enum BadKey {
     /// An RSA key under 1024 bits, which OpenSSH does not accept either.
     #[error("the RSA key is too short")]
     TooShort,
+    /// The text before a key names another type than the key is of.
+    #[error("the key is of another type than the text before it says")]
+    OtherType,
+    /// A certificate where only a plain key may stand.
+    #[error("the key is a certificate")]
+    IsCertificate,
+    /// The key that signed a certificate cannot be read, or is a certificate itself.
+    #[error("the key that signed the certificate cannot be read")]
+    Authority,
+    /// The signature of a certificate has not the form that its authority's type of key gives it.
+    #[error("the signature of the certificate is damaged")]
+    Signature,
 }
 
 impl From<crate::wire::Truncated> for BadKey {
@@ -102,83 +118,145 @@ impl From<crate::wire::Truncated> for BadKey {
 
 /// A public key, or a certificate over one.
 ///
-/// Two are equal as ssh judges it: by value, so leading zeros in a number change nothing.
+/// Two plain keys are equal as ssh judges it: by value, so leading zeros in a number change
+/// nothing. Two certificates are equal if they are the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKey {
-    key_type: KeyType,
-    plain: Vec<u8>,
-    certificate: Option<Certificate>,
-}
+pub struct HostKey(Form);
 
-/// What a certificate says. That its signature is good is the caller's to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Certificate {
-    /// 1 for a user, 2 for a host.
-    pub kind: u32,
-    /// Who may use it; empty means anyone.
-    pub principals: Vec<Vec<u8>>,
-    /// Seconds since 1970 from which it is valid.
-    pub valid_after: u64,
-    /// Seconds since 1970 from which it is valid no more.
-    pub valid_before: u64,
-    /// Whether it holds critical options; none is defined for hosts.
-    pub has_critical_options: bool,
-    /// The algorithm of the authority's signature.
-    pub signature_algorithm: Vec<u8>,
-    /// The authority's key as a blob, in the form [`HostKey::plain_blob`] gives.
-    pub authority: Vec<u8>,
+enum Form {
+    Plain { key_type: KeyType, blob: Vec<u8> },
+    Certified(Box<Certificate>),
 }
 
 impl HostKey {
-    /// Reads a key or certificate from its blob (RFC 4253 section 6.6).
+    /// Reads a key or certificate from its blob (RFC 4253 section 6.6, PROTOCOL.certkeys).
     pub fn from_blob(blob: &[u8]) -> Result<Self, BadKey> {
-        let mut reader = Reader::new(blob);
-        let name = text(reader.string()?)?;
-        let (key_type, is_certificate) = KeyType::of_algorithm(name).ok_or(BadKey::UnknownType)?;
-        if is_certificate {
-            reader.string()?; // the nonce
+        match Self::plain_from_blob(blob) {
+            Err(BadKey::IsCertificate) => {
+                let certificate = Certificate::from_blob(blob)?;
+                Ok(Self(Form::Certified(Box::new(certificate))))
+            }
+            read => read,
         }
-        let mut plain = Vec::with_capacity(blob.len());
-        put_string(&mut plain, key_type.name().as_bytes());
-        copy_fields(key_type, &mut reader, &mut plain)?;
-        let certificate = if is_certificate {
-            Some(read_certificate(&mut reader)?)
-        } else {
-            None
-        };
+    }
+
+    /// Reads a key from its blob; one that is a certificate is refused.
+    pub fn plain_from_blob(blob: &[u8]) -> Result<Self, BadKey> {
+        let mut reader = Reader::new(blob);
+        let (key_type, is_certificate) = read_type(&mut reader)?;
+        if is_certificate {
+            return Err(BadKey::IsCertificate);
+        }
+        let key = Self::read_fields(key_type, &mut reader)?;
         if !reader.rest().is_empty() {
             return Err(BadKey::Damaged);
         }
-        Ok(Self {
-            key_type,
-            plain,
-            certificate,
-        })
+        Ok(key)
+    }
+
+    /// Reads a key from text: its type, its blob in base64, and whatever follows as a comment, as
+    /// in the files that `ssh-keygen` writes (sshd(8), AUTHORIZED_KEYS FILE FORMAT, without options).
+    pub fn from_line(line: &[u8]) -> Result<Self, BadKey> {
+        // OpenSSH reads lines as C strings: what follows a NUL is not there.
+        let line = line.split(|&c| c == 0).next().unwrap_or_default();
+        let mut words = line
+            .split(|c| matches!(c, b' ' | b'\t'))
+            .filter(|word| !word.is_empty());
+        let (Some(name), Some(base64)) = (words.next(), words.next()) else {
+            return Err(BadKey::Damaged);
+        };
+        let named = algorithm(name)?;
+        let key = Self::from_base64(base64)?;
+        if named != (key.key_type(), key.certificate().is_some()) {
+            return Err(BadKey::OtherType);
+        }
+        Ok(key)
+    }
+
+    /// Decodes base64. White space inside is skipped, as the C library does; a CR before the
+    /// newline counts as such.
+    pub(crate) fn from_base64(base64: &[u8]) -> Result<Self, BadKey> {
+        let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
+        let blob = if base64.iter().any(is_space) {
+            let text: Vec<u8> = base64.iter().copied().filter(|c| !is_space(c)).collect();
+            STANDARD.decode(text)
+        } else {
+            STANDARD.decode(base64)
+        };
+        Self::from_blob(&blob.map_err(|_| BadKey::Damaged)?)
+    }
+
+    /// Reads what follows the name of the type in the blob of a key, or the nonce in that of a
+    /// certificate.
+    pub(crate) fn read_fields(key_type: KeyType, from: &mut Reader<'_>) -> Result<Self, BadKey> {
+        let mut blob = Vec::with_capacity(64);
+        put_string(&mut blob, key_type.name().as_bytes());
+        copy_fields(key_type, from, &mut blob)?;
+        Ok(Self(Form::Plain { key_type, blob }))
     }
 
     /// The type of the plain key.
     pub fn key_type(&self) -> KeyType {
-        self.key_type
+        match &self.0 {
+            Form::Plain { key_type, .. } => *key_type,
+            Form::Certified(certificate) => certificate.key().key_type(),
+        }
     }
 
-    /// The plain key as a blob, without its certificate and in its shortest form.
+    /// The plain key as a blob, without its certificate and in its shortest form. Fingerprints are
+    /// taken of this.
     pub fn plain_blob(&self) -> &[u8] {
-        &self.plain
+        match &self.0 {
+            Form::Plain { blob, .. } => blob,
+            Form::Certified(certificate) => certificate.key().plain_blob(),
+        }
+    }
+
+    /// What goes over the wire: the certificate, or the plain key in its shortest form.
+    pub fn blob(&self) -> &[u8] {
+        match &self.0 {
+            Form::Plain { blob, .. } => blob,
+            Form::Certified(certificate) => certificate.blob(),
+        }
     }
 
     /// What the certificate says, if this is one.
     pub fn certificate(&self) -> Option<&Certificate> {
-        self.certificate.as_ref()
+        match &self.0 {
+            Form::Plain { .. } => None,
+            Form::Certified(certificate) => Some(certificate),
+        }
     }
 
     /// The same key without its certificate.
     pub fn without_certificate(&self) -> Self {
-        Self {
-            certificate: None,
-            ..self.clone()
+        match &self.0 {
+            Form::Plain { .. } => self.clone(),
+            Form::Certified(certificate) => certificate.key().clone(),
         }
     }
+}
+
+/// The type of key that a blob begins with, and whether a certificate of one follows.
+pub(crate) fn read_type(reader: &mut Reader<'_>) -> Result<(KeyType, bool), BadKey> {
+    algorithm(c_string(reader.string()?)?)
+}
+
+/// Bytes that OpenSSH reads as a C string: a NUL may stand at the end only, and is no part of it.
+pub(crate) fn c_string(bytes: &[u8]) -> Result<&[u8], BadKey> {
+    let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    if text.contains(&0) {
+        return Err(BadKey::Damaged);
+    }
+    Ok(text)
+}
+
+fn algorithm(name: &[u8]) -> Result<(KeyType, bool), BadKey> {
+    std::str::from_utf8(name)
+        .ok()
+        .and_then(KeyType::of_algorithm)
+        .ok_or(BadKey::UnknownType)
 }
 
 /// The bits under which ssh refuses an RSA key outright.
@@ -213,7 +291,7 @@ fn copy_fields(key_type: KeyType, from: &mut Reader<'_>, to: &mut Vec<u8>) -> Re
         EcdsaP521 => copy_point(b"nistp521", 66, from, to)?,
     }
     if matches!(key_type, SkEd25519 | SkEcdsaP256) {
-        put_string(to, text(from.string()?)?.as_bytes());
+        put_string(to, c_string(from.string()?)?);
     }
     Ok(())
 }
@@ -224,7 +302,7 @@ fn copy_point(
     from: &mut Reader<'_>,
     to: &mut Vec<u8>,
 ) -> Result<(), BadKey> {
-    if from.string()? != curve {
+    if c_string(from.string()?)? != curve {
         return Err(BadKey::Damaged);
     }
     let point = from.string()?;
@@ -257,56 +335,6 @@ fn bits(number: &[u8]) -> usize {
         [] => 0,
         [first, rest @ ..] => rest.len() * 8 + 8 - first.leading_zeros() as usize,
     }
-}
-
-fn text(bytes: &[u8]) -> Result<&str, BadKey> {
-    std::str::from_utf8(bytes)
-        .ok()
-        .filter(|s| !s.contains('\0'))
-        .ok_or(BadKey::Damaged)
-}
-
-fn read_certificate(reader: &mut Reader<'_>) -> Result<Certificate, BadKey> {
-    reader.u64()?; // the serial number
-    let kind = reader.u32()?;
-    if kind != 1 && kind != 2 {
-        return Err(BadKey::Damaged);
-    }
-    text(reader.string()?)?; // the identity, for logs
-    let mut names = Reader::new(reader.string()?);
-    let mut principals = Vec::new();
-    while !names.rest().is_empty() {
-        principals.push(names.string()?.to_vec());
-    }
-    let valid_after = reader.u64()?;
-    let valid_before = reader.u64()?;
-    let critical = reader.string()?;
-    pairs(critical)?;
-    pairs(reader.string()?)?; // extensions
-    reader.string()?; // reserved
-    let authority = HostKey::from_blob(reader.string()?)?;
-    if authority.certificate.is_some() {
-        return Err(BadKey::Damaged);
-    }
-    let signature_algorithm = Reader::new(reader.string()?).string()?.to_vec();
-    Ok(Certificate {
-        kind,
-        principals,
-        valid_after,
-        valid_before,
-        has_critical_options: !critical.is_empty(),
-        signature_algorithm,
-        authority: authority.plain,
-    })
-}
-
-fn pairs(list: &[u8]) -> Result<(), BadKey> {
-    let mut reader = Reader::new(list);
-    while !reader.rest().is_empty() {
-        reader.string()?;
-        reader.string()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
