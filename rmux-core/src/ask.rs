@@ -7,7 +7,8 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::host::Host;
 use crate::prompt::{
-    HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Question,
+    AgentKeyPrompt, HostKeyPrompt, HostKeysPrompt, KeyFingerprint, KeyboardInteractivePrompt,
+    PassphrasePrompt, PasswordPrompt, Prompter, Question,
 };
 use crate::secret::Secret;
 
@@ -66,6 +67,27 @@ impl Asker {
             .await
     }
 
+    /// Whether to write changed host keys of a trusted server down.
+    pub(crate) async fn host_keys(
+        &self,
+        known_as: &str,
+        learned: Vec<KeyFingerprint>,
+        outdated: Vec<KeyFingerprint>,
+    ) -> Result<bool> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(false);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .host_keys(&HostKeysPrompt {
+                host: self.host.clone(),
+                known_as: known_as.to_owned(),
+                learned,
+                outdated,
+            })
+            .await
+    }
+
     /// The passphrase of a key file.
     pub(crate) async fn passphrase(&self, path: &Path, attempt: u32) -> Result<Option<Secret>> {
         let Some(prompter) = &self.prompter else {
@@ -77,6 +99,27 @@ impl Asker {
                 host: self.host.clone(),
                 path: path.to_owned(),
                 attempt,
+            })
+            .await
+    }
+
+    /// Whether to give a key to the agent.
+    pub(crate) async fn agent_key(
+        &self,
+        path: &Path,
+        comment: &str,
+        fingerprint: &str,
+    ) -> Result<bool> {
+        let Some(prompter) = &self.prompter else {
+            return Ok(false);
+        };
+        let _pause = self.deadline.pause();
+        prompter
+            .agent_key(&AgentKeyPrompt {
+                host: self.host.clone(),
+                path: path.to_owned(),
+                comment: comment.to_owned(),
+                fingerprint: fingerprint.to_owned(),
             })
             .await
     }

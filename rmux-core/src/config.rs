@@ -10,6 +10,9 @@ use crate::event::SessionEvent;
 use crate::prompt::Prompter;
 use crate::secret::Secret;
 
+/// Times are added to the clock, so none may be without bound.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Which `ssh_config` to read.
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub(crate) enum Argument {
 }
 
 /// What to do about a host key that is not in `known_hosts`. A key that *differs* from the known
-/// one is refused by every policy.
+/// one, or is revoked, is refused by every policy a program can name here.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostKeyPolicy {
@@ -98,6 +101,7 @@ pub struct Config {
     pub(crate) memory_budget: usize,
     pub(crate) spill_limit: u64,
     pub(crate) when_full: WhenFull,
+    pub(crate) linger: Duration,
 }
 
 impl Default for Config {
@@ -119,6 +123,7 @@ impl Default for Config {
             memory_budget: 8 << 20,
             spill_limit: 1 << 30,
             when_full: WhenFull::default(),
+            linger: Duration::ZERO,
         }
     }
 }
@@ -205,7 +210,7 @@ impl Config {
         self
     }
 
-    /// What to do about unknown host keys. Default: what `StrictHostKeyChecking` says, and
+    /// What to do about unknown host keys, those of hosts on the way included. Default: what `StrictHostKeyChecking` says, and
     /// [`HostKeyPolicy::Strict`] where it says nothing and there is no prompter.
     #[must_use]
     pub fn host_key_policy(mut self, policy: HostKeyPolicy) -> Self {
@@ -214,7 +219,8 @@ impl Config {
     }
 
     /// Accepts **any** host key, known, unknown, changed or revoked, and remembers none: whoever
-    /// answers is trusted with everything sent. For throw-away hosts only.
+    /// answers is trusted with everything sent. For throw-away hosts only. Hosts on the way there are
+    /// checked all the same.
     #[must_use]
     pub fn danger_accept_any_host_key(mut self) -> Self {
         self.host_key_policy = Some(HostKeyPolicy::DangerAcceptAny);
@@ -228,8 +234,13 @@ impl Config {
         self
     }
 
-    /// How long connecting may take, from the first packet to the authenticated session; the time
-    /// that prompts are open is not counted. Default: `ConnectTimeout`, else 15 s.
+    /// How long connecting may take, from the look-up of the name to the authenticated session; the
+    /// time that prompts are open is not counted. It begins anew with each of the
+    /// `ConnectionAttempts`. A name's addresses share it, so that one that does not answer leaves the
+    /// others some of it.
+    ///
+    /// Default: `ConnectTimeout`, which as with `ssh` begins anew with each address, else 15 s; a
+    /// `ConnectTimeout` of 0 is none.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
@@ -268,6 +279,14 @@ impl Config {
         self
     }
 
+    /// How long a [`Pool`](crate::Pool) keeps a session that nobody uses, as `ControlPersist` does.
+    /// Default: not at all. It counts for nothing without a pool, and no longer than that lasts.
+    #[must_use]
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time.min(A_YEAR);
+        self
+    }
+
     /// What to do when a channel's memory budget is full. Default: [`WhenFull::Spill`].
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -277,16 +296,23 @@ impl Config {
 }
 
 impl Config {
-    /// The settings for a host on the way: the same files, questions and policies, and nothing that
-    /// was said of the destination, as `ssh -J` does it.
+    /// The settings for a host on the way: the same files, questions, limits and policy, and nothing
+    /// that was said of the destination; `ssh -J` hands on no option either. Trust without a check
+    /// is never handed on.
     pub(crate) fn for_hop(&self) -> Self {
         Self {
             config_file: self.config_file.clone(),
             match_exec: self.match_exec,
-            host_key_policy: self.host_key_policy,
+            host_key_policy: self
+                .host_key_policy
+                .filter(|policy| *policy != HostKeyPolicy::DangerAcceptAny),
             prompter: self.prompter.clone(),
             connect_timeout: self.connect_timeout,
             keepalive: self.keepalive,
+            memory_budget: self.memory_budget,
+            spill_limit: self.spill_limit,
+            when_full: self.when_full,
+            linger: self.linger,
             ..Self::default()
         }
     }
@@ -309,6 +335,7 @@ impl fmt::Debug for Config {
             .field("memory_budget", &self.memory_budget)
             .field("spill_limit", &self.spill_limit)
             .field("when_full", &self.when_full)
+            .field("linger", &self.linger)
             .finish()
     }
 }

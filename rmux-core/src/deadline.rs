@@ -56,12 +56,31 @@ impl Deadline {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Allows the whole time again, from now on.
+    pub(crate) fn restart(&self) {
+        let mut state = self.state();
+        state.count();
+        state.left = state.allowed;
+    }
+
+    /// The time left.
+    pub(crate) fn left(&self) -> Duration {
+        let mut state = self.state();
+        state.count();
+        state.left
+    }
+
     /// Stops the clock until what is returned is dropped.
     pub(crate) fn pause(&self) -> Pause {
         let mut state = self.state();
         state.count();
         state.pauses += 1;
         Pause(self.clone())
+    }
+
+    /// Whether the clock stands still: somebody outside is being waited for.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.state().pauses > 0
     }
 
     /// Runs `work` until it is done or the time is up; then `work` is dropped.

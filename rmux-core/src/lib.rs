@@ -36,6 +36,7 @@ mod quote;
 mod resolve;
 mod secret;
 mod session;
+mod shell;
 pub mod ssh_config;
 mod trust;
 
@@ -46,12 +47,16 @@ pub use host::{
     AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
     LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
+pub use link::engine_algorithms;
 pub use pool::Pool;
 pub use prompt::{
-    Answer, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter,
-    Question,
+    AgentKeyPrompt, Answer, HostKeyPrompt, HostKeysPrompt, KeyFingerprint,
+    KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Question,
 };
 pub use secret::Secret;
+
+#[doc(hidden)]
+pub use link::fuzz_private_key;
 pub use session::{
     Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output, Pty,
     Session, Signal, Stdio, resolve,

@@ -25,9 +25,10 @@ const MAX_HOPS: usize = 16;
 /// likewise, among targets and with who wants the host itself. Who asks while a session is being
 /// connected waits for that one, so that no question is asked twice and a failure reaches all.
 ///
-/// The pool holds no session open: one ends when the last [`Session`] handle, the last
-/// [`Child`](crate::Child) on it and the last session through it are dropped. A session that was
-/// lost or closed is connected anew by the next who asks.
+/// A session is in use while somebody holds a [`Session`] handle or a [`Child`](crate::Child) of
+/// it, or while another session leads through it. After the last use it stays for
+/// [`Config::linger`], and ends then, or when the last handle of the pool is dropped. A session that
+/// was lost or closed is connected anew by the next who asks.
 ///
 /// ```no_run
 /// # async fn example() -> rmux_core::Result<()> {
@@ -53,6 +54,12 @@ struct Inner {
 struct Key {
     host: Host,
     via: Option<Arc<Key>>,
+}
+
+impl Key {
+    fn depth(&self) -> usize {
+        std::iter::successors(self.via.as_ref(), |key| key.via.as_ref()).count()
+    }
 }
 
 /// A session to be, which all who want it wait for. When nobody waits any more, it is given up.
@@ -117,27 +124,43 @@ impl Pool {
         Ok(self.reach(host, config, MAX_HOPS).await?.session)
     }
 
-    /// The sessions that are connected now, hosts on the way included, in no order.
+    /// The sessions that are connected now, hosts on the way included, in no order. For an unused one
+    /// this counts as a use: its time to [linger](Config::linger) begins anew.
     pub fn sessions(&self) -> Vec<Session> {
+        self.connected()
+            .into_iter()
+            .map(|(_, session)| session)
+            .collect()
+    }
+
+    /// Closes all sessions that are connected now, as [`Session::close`] does, those behind others
+    /// first. The pool can be used again.
+    ///
+    /// # Cancel safety
+    /// Cancel safe in that it can be called again; what was not begun to close stays open.
+    pub async fn close(&self) {
+        let mut connected = self.connected();
+        // What runs behind a host is ended through it.
+        while let Some(deepest) = connected.iter().map(|(depth, _)| *depth).max() {
+            let (behind, rest): (Vec<_>, Vec<_>) = connected
+                .into_iter()
+                .partition(|(depth, _)| *depth == deepest);
+            let closing = behind
+                .into_iter()
+                .map(|(_, session)| async move { session.close().await });
+            futures_util::future::join_all(closing).await;
+            connected = rest;
+        }
+    }
+
+    /// The connected sessions, and how many hosts there are on the way to each.
+    fn connected(&self) -> Vec<(usize, Session)> {
         let places = self.places();
-        let connected = places.values().filter_map(|place| match place {
-            Place::Connected(session) => session.upgrade(),
+        let connected = places.iter().filter_map(|(key, place)| match place {
+            Place::Connected(session) => Some((key.depth(), session.upgrade()?)),
             Place::Connecting(_) => None,
         });
         connected.collect()
-    }
-
-    /// Closes all sessions that are connected now, as [`Session::close`] does. The pool can be used
-    /// again.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: what was begun to close is closed all the same.
-    pub async fn close(&self) {
-        let closing = self
-            .sessions()
-            .into_iter()
-            .map(|session| async move { session.close().await });
-        futures_util::future::join_all(closing).await;
     }
 
     /// The session of a host, through as many hosts as its settings say, but not more than `hops`.
@@ -204,11 +227,17 @@ impl Pool {
 
     /// Notes how connecting ended, unless somebody else has already, and forgets what is gone.
     fn settle(&self, key: &Arc<Key>, connecting: &Connecting, connected: &Result<Session>) {
+        // A handle taken here may become the last one of what somebody else gave up, with code of
+        // the program's in it, which must not run while the places are locked.
+        let mut taken = Vec::new();
         let mut places = self.places();
         let ours = match places.get(key) {
-            Some(Place::Connecting(current)) => current
-                .upgrade()
-                .is_some_and(|current| current.ptr_eq(connecting)),
+            Some(Place::Connecting(current)) => {
+                let current = current.upgrade();
+                let ours = current.as_ref().is_some_and(|c| c.ptr_eq(connecting));
+                taken.extend(current);
+                ours
+            }
             _ => false,
         };
         if !ours {
@@ -222,13 +251,32 @@ impl Pool {
             Err(_) => drop(places.remove(key)),
         }
         places.retain(|_, place| match place {
-            Place::Connected(session) => session.upgrade().is_some(),
-            Place::Connecting(connecting) => connecting.upgrade().is_some(),
+            Place::Connected(session) => session.is_open(),
+            Place::Connecting(connecting) => {
+                let connecting = connecting.upgrade();
+                let waited_for = connecting.is_some();
+                taken.extend(connecting);
+                waited_for
+            }
         });
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<Arc<Key>, Place>> {
         self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let places = self
+            .places
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for place in places.values() {
+            if let Place::Connected(session) = place {
+                session.forsake();
+            }
+        }
     }
 }
 
@@ -279,8 +327,16 @@ impl Session {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<String> = self
+            .places()
+            .values()
+            .filter_map(|place| match place {
+                Place::Connected(session) => session.host_name(),
+                Place::Connecting(_) => None,
+            })
+            .collect();
         f.debug_struct("Pool")
-            .field("sessions", &self.sessions())
+            .field("hosts", &hosts)
             .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,33 @@ pub struct HostKeyPrompt {
     pub known_as: String,
     /// The key's algorithm, for example `ssh-ed25519`.
     pub algorithm: String,
-    /// The key's fingerprint as OpenSSH prints it: `SHA256:` and unpadded base64.
+    /// The key's fingerprint as OpenSSH prints it: `SHA256:` and unpadded base64, unless
+    /// `FingerprintHash` says `md5`.
+    pub fingerprint: String,
+}
+
+/// A server that is trusted has other host keys than `known_hosts` says, and has proved that the new
+/// ones are its own (`UpdateHostKeys ask`).
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct HostKeysPrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The name it is looked up by in `known_hosts`, for example `[127.0.0.1]:2222`.
+    pub known_as: String,
+    /// The keys that would be added.
+    pub learned: Vec<KeyFingerprint>,
+    /// The keys that would be removed: the server has them no more.
+    pub outdated: Vec<KeyFingerprint>,
+}
+
+/// A key, as a question shows it.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFingerprint {
+    /// The key's algorithm, for example `ssh-ed25519`.
+    pub algorithm: String,
+    /// The key's fingerprint as OpenSSH prints it, by `FingerprintHash`.
     pub fingerprint: String,
 }
 
@@ -34,6 +60,21 @@ pub struct PassphrasePrompt {
     pub path: PathBuf,
     /// 1 for the first question about this file, 2 after one wrong answer, and so on.
     pub attempt: u32,
+}
+
+/// A private key that was read from a file let the user in, and the agent could keep it
+/// (`AddKeysToAgent ask`).
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct AgentKeyPrompt {
+    /// The host as the user named it.
+    pub host: String,
+    /// The file.
+    pub path: PathBuf,
+    /// The key's comment, or the file's name where it has none.
+    pub comment: String,
+    /// The key's fingerprint: `SHA256:` and unpadded base64.
+    pub fingerprint: String,
 }
 
 /// The server asks for the account's password.
@@ -89,10 +130,24 @@ pub trait Prompter: Send + Sync + 'static {
         Box::pin(async { Ok(false) })
     }
 
+    /// Whether to write down that a trusted server's host keys have changed. Asked while the session
+    /// goes on, and only where the user set `UpdateHostKeys ask`.
+    fn host_keys<'a>(&'a self, prompt: &'a HostKeysPrompt) -> Answer<'a, bool> {
+        let _ = prompt;
+        Box::pin(async { Ok(false) })
+    }
+
     /// The passphrase of a private key file; `None` skips the key.
     fn passphrase<'a>(&'a self, prompt: &'a PassphrasePrompt) -> Answer<'a, Option<Secret>> {
         let _ = prompt;
         Box::pin(async { Ok(None) })
+    }
+
+    /// Whether to give a key that was read from a file to the agent. Asked where the user set
+    /// `AddKeysToAgent ask`, after the key was accepted.
+    fn agent_key<'a>(&'a self, prompt: &'a AgentKeyPrompt) -> Answer<'a, bool> {
+        let _ = prompt;
+        Box::pin(async { Ok(false) })
     }
 
     /// The account's password; `None` gives up on passwords.

@@ -1,5 +1,5 @@
-//! Commands leave no growth. A program of its own: it measures the memory and the descriptors of the
-//! whole process, which other tests would change.
+//! Commands and failures leave nothing behind. A program of its own: it measures the memory and the
+//! descriptors of the whole process, which other tests would change.
 
 #[path = "it/fixture.rs"]
 #[allow(dead_code)] // Shared with the other tests, which use more of it.
@@ -7,12 +7,21 @@ mod fixture;
 
 use std::time::Duration;
 
+use rmux_core::{Config, ConfigFile, ErrorKind, Pool, Session};
+use rmux_testkit::relay::Relay;
 use rmux_testkit::sshd::Sshd;
+use tokio::sync::Mutex;
 
 use fixture::eventually;
 
+/// One test at a time: each measures the process.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+const SOON: Duration = Duration::from_secs(10);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_commands_leave_no_growth() {
+    let _alone = ALONE.lock().await;
     let sshd = Sshd::start();
     let session = fixture::session(&sshd).await;
     let batch = |count: usize| {
@@ -50,6 +59,63 @@ async fn five_thousand_commands_leave_no_growth() {
         || sshd.open_sessions() <= 1,
     )
     .await;
+}
+
+#[tokio::test]
+async fn failures_leave_no_task_and_no_descriptor() {
+    let _alone = ALONE.lock().await;
+    let sshd = Sshd::start();
+    let silent = Relay::to(sshd.addr()).drop_all().start().await;
+    let refusing = Relay::to(sshd.addr()).refuse().start().await;
+    let bare = |port: u16| {
+        Config::new()
+            .config_file(ConfigFile::None)
+            .port(port)
+            .user(sshd.user())
+            .option("IdentityAgent", "none")
+    };
+    let known = |port: u16| {
+        let files = sshd.known_hosts().display().to_string();
+        bare(port).option("UserKnownHostsFile", files)
+    };
+    let unknown = bare(sshd.port()).option("UserKnownHostsFile", "none");
+    let hasty = bare(silent.port()).connect_timeout(Duration::from_millis(150));
+    let failures = [
+        (hasty, ErrorKind::TimedOut),
+        (bare(refusing.port()), ErrorKind::ConnectFailed),
+        (unknown, ErrorKind::HostKeyUnknown),
+        (
+            known(sshd.port()).identity_file(sshd.stranger_key()),
+            ErrorKind::AuthFailed,
+        ),
+        (bare(22).option("Port", "none"), ErrorKind::ConfigInvalid),
+    ];
+    let round = || async {
+        for (config, kind) in failures.clone() {
+            let connecting = Session::connect("127.0.0.1", config);
+            assert_eq!(connecting.await.unwrap_err().kind(), kind);
+        }
+        let pool = Pool::new(fixture::config(&sshd));
+        let asking = pool.session("127.0.0.1");
+        drop(tokio::time::timeout(Duration::from_millis(5), asking).await);
+        let session = fixture::session(&sshd).await;
+        session.close().await;
+        session.command("true").output().await.unwrap_err();
+    };
+    let tasks = || {
+        let runtime = tokio::runtime::Handle::current();
+        runtime.metrics().num_alive_tasks()
+    };
+    round().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (tasks_before, descriptors) = (tasks(), open_descriptors());
+    for _ in 0..8 {
+        round().await;
+    }
+    eventually(SOON, "the tasks are gone", || tasks() <= tasks_before).await;
+    let closed = || open_descriptors() <= descriptors;
+    eventually(SOON, "the descriptors are closed", closed).await;
+    assert!(sshd.wait_until(SOON, |sshd| sshd.connections() == 0));
 }
 
 fn resident_kib() -> u64 {

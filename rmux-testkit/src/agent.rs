@@ -31,14 +31,27 @@ impl Agent {
     /// When `ssh-agent` is not installed or does not start.
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_with(&[], true)
+    }
+
+    /// Starts an agent with these further arguments of ssh-agent(1). `confirms`: what the person
+    /// says whom it asks to confirm the use of a key.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[track_caller]
+    pub fn start_with(arguments: &[&str], confirms: bool) -> Self {
         let folder = folder();
         let socket = folder.path().join("agent");
         let mut life = Command::new("ssh-agent")
             .arg("-a")
             .arg(&socket)
+            .args(arguments)
             // Given a command, the agent lives as long as it does.
             .args(["/bin/sh", "-c", "echo $SSH_AGENT_PID; exec cat"])
             .env_remove("SSH_AUTH_SOCK")
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .env("SSH_ASKPASS", if confirms { "true" } else { "false" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -85,10 +98,40 @@ impl Agent {
         self.ssh_add(&[], Some(key));
     }
 
+    /// Adds a private key file with further arguments of ssh-add(1), such as `-c`.
+    ///
+    /// # Panics
+    /// When `ssh-add` refuses it.
+    #[track_caller]
+    pub fn add_with(&self, arguments: &[&str], key: &Path) {
+        self.ssh_add(arguments, Some(key));
+    }
+
+    /// Locks it: it then lists no keys and signs nothing.
+    ///
+    /// # Panics
+    /// When `ssh-add` fails.
+    #[track_caller]
+    pub fn lock(&self) {
+        let answer = self.socket.with_file_name("askpass");
+        std::fs::write(&answer, "#!/bin/sh\necho invented\n").expect("a temporary folder");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&answer, mode).expect("a temporary folder");
+        let mut command = self.command(&["-q", "-x"]);
+        let output = command.env("SSH_ASKPASS", &answer).output();
+        let output = output.expect("ssh-add, which comes with ssh-agent");
+        assert!(output.status.success(), "ssh-add -x failed");
+    }
+
     /// Removes all keys.
     #[track_caller]
     pub fn remove_all(&self) {
         self.ssh_add(&["-D"], None);
+    }
+
+    /// Ends the agent at once (SIGKILL), its connections too; the socket's file stays.
+    pub fn kill(&self) {
+        processes::end(&self.process(), Duration::ZERO);
     }
 
     /// The public lines (`type base64`) of the keys it holds, in the order it offers them.
@@ -122,6 +165,13 @@ impl Agent {
         );
     }
 
+    fn process(&self) -> Vec<processes::Process> {
+        processes::descendants(self.life.id() as i32)
+            .into_iter()
+            .filter(|process| process.pid == self.pid)
+            .collect()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("ssh-add");
         command
@@ -137,11 +187,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        let agent: Vec<_> = processes::descendants(self.life.id() as i32)
-            .into_iter()
-            .filter(|process| process.pid == self.pid)
-            .collect();
-        processes::end(&agent, Duration::from_secs(1));
+        processes::end(&self.process(), Duration::from_secs(1));
         let _ = self.life.kill();
         let _ = self.life.wait();
     }

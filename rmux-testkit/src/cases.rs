@@ -1,11 +1,15 @@
 //! The shared cases: requests and what must come of them, the same for every language. The
 //! schema is in `cases/README.md`. Must not know how a request is carried out.
 
+pub mod pooling;
+pub mod resolving;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 /// One case.
@@ -14,6 +18,8 @@ use serde::{Deserialize, Deserializer};
 pub struct Case {
     /// File and name: `exit/code-3`.
     pub name: String,
+    /// Lines of sshd_config that the server must have.
+    pub sshd: Vec<String>,
     /// What to connect to.
     pub target: Target,
     /// What to run.
@@ -48,6 +54,8 @@ pub enum Target {
 pub struct Request {
     /// The command.
     pub command: Command,
+    /// `ssh_config` settings to connect with.
+    pub options: Vec<(String, String)>,
     /// Variables.
     pub env: BTreeMap<String, String>,
     /// Working directory.
@@ -58,13 +66,15 @@ pub struct Request {
     pub pty: Option<Pty>,
 }
 
-/// A command in one of its two forms.
+/// A command in one of its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Program and arguments.
     Argv(Vec<String>),
     /// A string for the remote shell.
     Shell(String),
+    /// A subsystem of the server.
+    Subsystem(String),
 }
 
 /// A terminal.
@@ -78,6 +88,9 @@ pub struct Pty {
     pub columns: u16,
     /// Its height in characters.
     pub rows: u16,
+    /// Whether to run without one where the server refuses it.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// What must come of a request.
@@ -86,6 +99,8 @@ pub struct Pty {
 pub struct Expect {
     /// How it ends.
     pub end: End,
+    /// Whether it has a terminal, where that matters.
+    pub pty: Option<bool>,
     /// What it writes to stdout.
     pub stdout: Output,
     /// What it writes to stderr.
@@ -151,12 +166,36 @@ impl Output {
     }
 }
 
-/// All cases, ordered by file.
+/// All cases of commands, ordered by file.
 ///
 /// # Panics
 /// When a file cannot be read or does not keep to the schema.
 #[track_caller]
 pub fn all() -> Vec<Case> {
+    let of_file = |sshd: &[String], raw: RawCase, name| raw.finish(sshd.to_vec(), name);
+    of_kind(Kind::Run, of_file)
+}
+
+/// What the cases of a file are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    #[default]
+    Run,
+    Resolve,
+    Pool,
+}
+
+/// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case
+/// and its name.
+#[track_caller]
+fn of_kind<Raw, T>(
+    kind: Kind,
+    finish: impl Fn(&[String], Raw, String) -> Result<T, String>,
+) -> Vec<T>
+where
+    Raw: DeserializeOwned,
+{
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let entries = folder
         .read_dir()
@@ -169,23 +208,24 @@ pub fn all() -> Vec<Case> {
         })
         .collect();
     files.sort();
-    files.iter().flat_map(|path| read(path)).collect()
-}
-
-fn read(path: &Path) -> Vec<Case> {
-    let fail = |error: &dyn std::fmt::Display| -> ! { panic!("{}: {error}", path.display()) };
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| fail(&error));
-    let file: File = serde_json::from_str(&text).unwrap_or_else(|error| fail(&error));
-    let stem = path
-        .file_stem()
-        .map(|stem| stem.to_string_lossy())
-        .unwrap_or_default();
-    let convert = |raw: RawCase| {
-        let name = format!("{stem}/{}", raw.name);
-        raw.finish(name.clone())
-            .unwrap_or_else(|error| fail(&format!("{name}: {error}")))
-    };
-    file.cases.into_iter().map(convert).collect()
+    let mut cases = Vec::new();
+    for path in files {
+        let fail = |error: String| -> ! { panic!("{}: {error}", path.display()) };
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| fail(error.to_string()));
+        let file: File =
+            serde_json::from_str(&text).unwrap_or_else(|error| fail(error.to_string()));
+        if file.kind != kind {
+            continue;
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        for case in file.cases {
+            let name = format!("{stem}/{}", case["name"].as_str().unwrap_or_default());
+            let read = serde_json::from_value(case).map_err(|error| error.to_string());
+            let finished = read.and_then(|raw| finish(&file.sshd, raw, name.clone()));
+            cases.push(finished.unwrap_or_else(|error| fail(format!("{name}: {error}"))));
+        }
+    }
+    cases
 }
 
 #[derive(Deserialize)]
@@ -193,13 +233,18 @@ fn read(path: &Path) -> Vec<Case> {
 struct File {
     #[serde(rename = "about")]
     _about: String,
-    cases: Vec<RawCase>,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    sshd: Vec<String>,
+    cases: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCase {
-    name: String,
+    #[serde(rename = "name")]
+    _name: String,
     #[serde(default)]
     target: Target,
     request: RawRequest,
@@ -211,6 +256,9 @@ struct RawCase {
 struct RawRequest {
     argv: Option<Vec<String>>,
     shell: Option<String>,
+    subsystem: Option<String>,
+    #[serde(default)]
+    options: BTreeMap<String, RawOption>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     cwd: Option<String>,
@@ -225,8 +273,29 @@ struct RawExpect {
     code: Option<i32>,
     signal: Option<String>,
     error: Option<String>,
+    pty: Option<bool>,
     stdout: Option<RawOutput>,
     stderr: Option<RawOutput>,
+}
+
+/// The value of a setting, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawOption {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Settings, each with one value.
+fn settings(raw: BTreeMap<String, RawOption>) -> Vec<(String, String)> {
+    let settings = raw.into_iter().flat_map(|(key, values)| {
+        let values = match values {
+            RawOption::One(value) => vec![value],
+            RawOption::Many(values) => values,
+        };
+        values.into_iter().map(move |value| (key.clone(), value))
+    });
+    settings.collect()
 }
 
 #[derive(Deserialize)]
@@ -281,17 +350,18 @@ fn optional_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>,
 }
 
 impl RawCase {
-    fn finish(self, name: String) -> Result<Case, String> {
+    fn finish(self, sshd: Vec<String>, name: String) -> Result<Case, String> {
         let Self {
             target,
             request,
             expect,
             ..
         } = self;
-        let command = match (request.argv, request.shell) {
-            (Some(argv), None) if !argv.is_empty() => Command::Argv(argv),
-            (None, Some(shell)) => Command::Shell(shell),
-            _ => return Err("exactly one of argv and shell".to_owned()),
+        let command = match (request.argv, request.shell, request.subsystem) {
+            (Some(argv), None, None) if !argv.is_empty() => Command::Argv(argv),
+            (None, Some(shell), None) => Command::Shell(shell),
+            (None, None, Some(name)) => Command::Subsystem(name),
+            _ => return Err("exactly one of argv, shell and subsystem".to_owned()),
         };
         let end = match (expect.code, expect.signal, expect.error) {
             (None, None, None) => End::Code(0),
@@ -307,9 +377,11 @@ impl RawCase {
         };
         Ok(Case {
             name,
+            sshd,
             target,
             request: Request {
                 command,
+                options: settings(request.options),
                 env: request.env,
                 cwd: request.cwd,
                 stdin: request.stdin,
@@ -317,6 +389,7 @@ impl RawCase {
             },
             expect: Expect {
                 end,
+                pty: expect.pty,
                 stdout: output(expect.stdout)?,
                 stderr: output(expect.stderr)?,
             },

@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmux_testkit::KeyKind;
-use rmux_testkit::cases::{self, Case, Command, End, Target};
+use rmux_testkit::cases::{self, Case, Command, End, Target, pooling, resolving};
 use rmux_testkit::embedded::EmbeddedServer;
 use rmux_testkit::sshd::Sshd;
+
+/// What the stock client tells by its status alone.
+const REFUSED: &str = "CHANNEL_REFUSED";
 
 #[test]
 fn names_are_unique_and_every_subject_is_there() {
@@ -27,6 +30,9 @@ fn names_are_unique_and_every_subject_is_there() {
         "exit",
         "input",
         "output",
+        "refused-terminal",
+        "settings",
+        "subsystem",
         "terminal",
     ] {
         assert!(
@@ -37,15 +43,45 @@ fn names_are_unique_and_every_subject_is_there() {
         );
     }
     for case in &all {
-        let is_error = matches!(case.expect.end, End::Error(_));
+        let is_error = matches!(&case.expect.end, End::Error(kind) if kind != REFUSED);
         assert_eq!(is_error, case.target != Target::Server, "{}", case.name);
     }
+    assert!(resolving::all().len() > 30 && pooling::all().len() > 5);
+}
+
+#[test]
+fn they_hold_for_the_stock_client_and_an_sshd_with_settings() {
+    let all = cases::all();
+    let with_settings: BTreeSet<_> = all.iter().map(|case| &case.sshd).collect();
+    for lines in with_settings {
+        if lines.is_empty() {
+            continue;
+        }
+        let mut builder = Sshd::builder();
+        for line in lines {
+            let (keyword, value) = line.split_once(' ').unwrap();
+            builder = builder.option(keyword, value);
+        }
+        let sshd = builder.start();
+        hold(sshd.folder(), &|| sshd.ssh(), &of_server(&all, lines));
+    }
+}
+
+fn of_server<'a>(all: &'a [Case], sshd: &[String]) -> Vec<&'a Case> {
+    let cases = all.iter();
+    cases
+        .filter(|case| case.sshd == sshd && is_worth_a_process(case))
+        .collect()
 }
 
 #[test]
 fn they_hold_for_the_stock_client_and_sshd() {
     let sshd = Sshd::builder().option("AcceptEnv", "RMUX_*").start();
-    hold(sshd.folder(), &|| sshd.ssh());
+    hold(
+        sshd.folder(),
+        &|| sshd.ssh(),
+        &of_server(&cases::all(), &[]),
+    );
 }
 
 #[test]
@@ -60,7 +96,7 @@ fn they_hold_for_the_stock_client_and_the_embedded_server() {
     let server = runtime.block_on(builder.start()).unwrap();
     let known_hosts = sshd.folder().join("embedded_hosts");
     std::fs::write(&known_hosts, server.host_public_key_line()).unwrap();
-    hold(sshd.folder(), &|| {
+    let client = || {
         let mut ssh = Process::new("ssh");
         ssh.args([
             "-F",
@@ -76,12 +112,13 @@ fn they_hold_for_the_stock_client_and_the_embedded_server() {
         .arg(format!("{}@127.0.0.1", server.user()))
         .stdin(Stdio::null());
         ssh
-    });
+    };
+    hold(sshd.folder(), &client, &of_server(&cases::all(), &[]));
     runtime.block_on(server.stop());
 }
 
 /// Runs the cases by the client that `ssh` makes, all over one connection.
-fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync)) {
+fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync), cases: &[&Case]) {
     let socket = folder.join("mux");
     let control = format!("-oControlPath={}", socket.display());
     let mut master = ssh()
@@ -94,11 +131,6 @@ fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync)) {
         assert!(Instant::now() < deadline, "no master");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let cases = cases::all();
-    let cases: Vec<&Case> = cases
-        .iter()
-        .filter(|case| is_worth_a_process(case))
-        .collect();
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -121,7 +153,7 @@ fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync)) {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-/// Not each of the 256 exit codes: the client is a process a case, and they differ in nothing.
+/// Whether the stock client can do it. Not each of the 256 exit codes: the client is a process a case, and they differ in nothing.
 fn is_worth_a_process(case: &Case) -> bool {
     let code: Option<u32> = case
         .name
@@ -129,7 +161,9 @@ fn is_worth_a_process(case: &Case) -> bool {
         .and_then(|number| number.parse().ok());
     let is_chosen =
         |code: u32| code < 3 || code.is_multiple_of(32) || (125..132).contains(&code) || code > 253;
-    case.target == Target::Server && code.is_none_or(is_chosen)
+    // The stock client knows variables by its settings only.
+    let is_sayable = case.request.options.is_empty() || case.request.env.is_empty();
+    case.target == Target::Server && is_sayable && code.is_none_or(is_chosen)
 }
 
 fn run(mut ssh: Process, control: &str, case: &Case) -> Output {
@@ -149,6 +183,13 @@ fn run(mut ssh: Process, control: &str, case: &Case) -> Output {
                     .join(" "),
             );
         }
+        Command::Subsystem(name) => {
+            ssh.arg("-s");
+            text.push_str(name);
+        }
+    }
+    for (key, value) in &request.options {
+        ssh.arg(format!("-o{key}={value}"));
     }
     ssh.arg(control);
     if let Some(pty) = &request.pty {
@@ -215,11 +256,16 @@ fn check(case: &Case, output: &Output) -> Result<(), String> {
         End::Code(code) => *code,
         // The stock client has no other way to tell.
         End::Signal(_) => 255,
+        End::Error(kind) if kind == REFUSED => return refused(case, output),
         End::Error(kind) => return Err(format!("{kind} cannot come from a command")),
     };
     let stderr = String::from_utf8_lossy(&output.stderr);
     if output.status.code() != Some(wanted) {
         return Err(format!("{:?} instead of {wanted}; {stderr}", output.status));
+    }
+    if case.expect.pty == Some(false) {
+        // It complains, in a terminal of its own.
+        return Ok(());
     }
     let told = |stream: &'static str| move |problem| format!("{stream}: {problem}");
     // With a terminal the client adds a line of its own.
@@ -244,6 +290,15 @@ fn check(case: &Case, output: &Output) -> Result<(), String> {
         .stdout
         .check(shown.as_bytes())
         .map_err(told("terminal"))
+}
+
+/// The stock client runs a command without a terminal that was refused, and drops variables.
+fn refused(case: &Case, output: &Output) -> Result<(), String> {
+    let is_lenient = case.request.pty.is_some() || !case.request.env.is_empty();
+    match is_lenient || !output.status.success() {
+        true => Ok(()),
+        false => Err("it was not refused".to_owned()),
+    }
 }
 
 /// In single quotes, for a POSIX shell.

@@ -21,6 +21,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("csh", "csh"),
     ("tcsh", "tcsh"),
     ("ps", "procps"),
+    ("ss", "iproute2"),
+    ("script", "bsdutils"),
+    ("openssl", "openssl"),
 ];
 
 /// Makes sure that every tool is there.

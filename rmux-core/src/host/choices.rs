@@ -64,7 +64,8 @@ pub enum ForwardAgent {
     /// No.
     #[default]
     No,
-    /// The agent that `SSH_AUTH_SOCK` names.
+    /// The agent that is asked for keys: that of `IdentityAgent`, else the one that
+    /// `SSH_AUTH_SOCK` names.
     Yes,
     /// The agent at this socket.
     Socket(PathBuf),

@@ -127,8 +127,11 @@ pub struct Host {
     /// `PubkeyAcceptedAlgorithms`: the signatures to log in with, in order. Names that no engine
     /// here has, such as those of security keys, are among them.
     pub pubkey_accepted_algorithms: Option<Vec<String>>,
+    /// Whether a request to log in may name the server's host key, for agents that limit where a key
+    /// is good for; not where `PubkeyAuthentication` says `unbound`.
+    pub pubkey_host_bound: bool,
     /// `CASignatureAlgorithms`: the signatures of certificates that are believed.
-    pub ca_signature_algorithms: Option<Vec<String>>,
+    pub ca_signature_algorithms: Vec<String>,
     /// Whether compression is preferred.
     pub compression: bool,
     /// Names of local environment variables to send, with wildcards.
@@ -213,7 +216,8 @@ impl Host {
             host_key_algorithms: None,
             host_key_order_fixed: false,
             pubkey_accepted_algorithms: None,
-            ca_signature_algorithms: None,
+            pubkey_host_bound: true,
+            ca_signature_algorithms: vec!["ssh-ed25519".into()],
             compression: false,
             send_env: Vec::new(),
             set_env: Vec::new(),

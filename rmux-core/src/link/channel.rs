@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Lost;
 use super::inbox::{Exit, Inbox, Stream};
 use super::outbox::{Next, Outbox};
+use super::service::Service;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a channel that nobody holds any more may take to end by itself after EOF (and the
@@ -47,11 +48,16 @@ pub(crate) struct WindowSize {
 /// What may be asked of a session channel.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Env { name: String, value: String },
+    Env {
+        name: String,
+        value: String,
+    },
     Pty(PtyRequest),
     Exec(Vec<u8>),
     Shell,
     Subsystem(String),
+    /// The remote may use the agent of this side (OpenSSH's `auth-agent-req@openssh.com`).
+    ForwardAgent,
     Signal(String),
     Resize(WindowSize),
 }
@@ -89,6 +95,7 @@ impl Channel {
         channel: russh::Channel<Msg>,
         inbox: Inbox,
         lost: Lost,
+        service: Arc<Service>,
         started: bool,
     ) -> (Self, End) {
         let (alive, end) = oneshot::channel();
@@ -114,6 +121,7 @@ impl Channel {
             write: Arc::new(write),
             replies,
             outbox: outbox.clone(),
+            service,
             started,
             eof_sent: false,
         };
@@ -289,6 +297,7 @@ struct Sender {
     write: Arc<ChannelWriteHalf<Msg>>,
     replies: Replies,
     outbox: Outbox,
+    service: Arc<Service>,
     /// Whether a command runs: input sent before would wait for ever for window credit.
     started: bool,
     eof_sent: bool,
@@ -368,6 +377,9 @@ impl Sender {
             request,
             Request::Exec(_) | Request::Shell | Request::Subsystem(_)
         );
+        if matches!(request, Request::Pty(_)) {
+            self.service.terminal();
+        }
         let sending = Self::hand_over(&self.write, &self.replies, request, reply);
         let mut sending = std::pin::pin!(sending);
         loop {
@@ -415,6 +427,7 @@ impl Sender {
             Request::Exec(command) => write.exec(want_reply, command).await,
             Request::Shell => write.request_shell(want_reply).await,
             Request::Subsystem(name) => write.request_subsystem(want_reply, name).await,
+            Request::ForwardAgent => write.agent_forward(want_reply).await,
             Request::Signal(name) => write.signal(Sig::Custom(name)).await,
             Request::Resize(size) => {
                 write

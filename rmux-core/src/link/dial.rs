@@ -1,24 +1,30 @@
 //! From a host name to a connection whose server is known to be the right one.
 
-use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::Handle;
-use tokio::net::TcpStream;
+use russh::keys::ssh_encoding::Decode as _;
 use tokio::sync::{oneshot, watch};
 
-use super::handler::{Handler, Verdict};
+use super::agent_forward::AgentForward;
+use super::greeting::{Greeting, NoVersion};
+use super::handler::{Handler, Negotiated, ServerId, Verdict};
+use super::host_keys::Announced;
+use super::service::Service;
+use super::socket::{self, Patience};
 use super::transport::{Cutter, Transport};
 use super::watched::Watched;
 use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
 use crate::ask::Asker;
 use crate::config::Config;
-use crate::deadline::Expired;
+use crate::deadline::{Deadline, Expired};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{Host, RekeyLimit};
 use crate::printable::printable;
-use crate::trust::Judge;
+use crate::trust::{Judge, Learner};
 
 /// A window that a link of 100 ms round trip can fill with 160 MB/s.
 const WINDOW: u32 = 16 << 20;
@@ -26,15 +32,26 @@ const WINDOW: u32 = 16 << 20;
 const MAX_PACKET: u32 = 32 << 10;
 /// Messages between the engine and a channel's drain.
 const CHANNEL_QUEUE: usize = 128;
-/// A rekey that the client starts can end a busy connection in this engine, so the server is left
-/// to start it: OpenSSH does so after 64 GiB of AES and 1 GiB of ChaCha20. Our own limit is a last
-/// resort, well below 2^32 packets; there is none in time.
+/// The window where this side renews the keys. From its request until the server's answer the engine
+/// takes two windows of data, all channels together, and ends the connection at the first byte
+/// above: with the other window six downloads over 40 ms are enough for that. No network holds as
+/// much as two of these. A window holds nobody back here, since it is opened again on receipt: each
+/// channel has its own limits for what is not read.
+const REKEY_WINDOW: u32 = 1 << 30;
+/// The same where the connection goes through another one of ours: what this one has not read waits
+/// there, within such limits, which ten such windows must not pass.
+const REKEY_WINDOW_WITHIN: u32 = 64 << 20;
+/// Where the user sets no limit, the server is left to renew the keys: OpenSSH does so after 64 GiB
+/// of AES and 1 GiB of ChaCha20. Our own limit is a last resort, well below 2^32 packets; there is
+/// none in time.
 const REKEY_BYTES: usize = 96 << 30;
 const REKEY_TIME: Duration = A_YEAR;
+/// How often to look whether the other side is still there while a question is open.
+const GLANCE: Duration = Duration::from_millis(250);
 /// The engine adds durations to the clock, so none may be without bound.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long connecting may take.
+/// How long connecting may take: what the program says, else `ConnectTimeout`, else the default.
 pub(crate) fn connect_timeout(host: &Host, config: &Config) -> Duration {
     config
         .connect_timeout
@@ -54,6 +71,19 @@ impl Severer {
     pub(super) fn cut(&self) {
         self.cutter.cut();
     }
+
+    /// Waits for the other side to be gone while somebody else is being waited for: a person, or an
+    /// agent. Meanwhile the engine reads nothing, and would not notice.
+    pub(super) async fn hung_up(&self, deadline: &Deadline) {
+        while !(deadline.is_paused() && self.cutter.is_hung_up()) {
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Waits until nothing of the way is left on this machine. Only after a [`cut`](Self::cut).
+    pub(super) async fn gone(&self) {
+        self.cutter.gone().await;
+    }
 }
 
 /// A connection whose server is the right one, not yet authenticated.
@@ -62,6 +92,11 @@ pub(super) struct Shaken {
     pub(super) lost: Lost,
     pub(super) closing: watch::Sender<bool>,
     pub(super) severer: Severer,
+    pub(super) agents: AgentForward,
+    pub(super) server: ServerId,
+    pub(super) service: Arc<Service>,
+    /// What learns the server's host keys, and what it learns from.
+    pub(super) learning: Option<(Learner, oneshot::Receiver<Announced>)>,
 }
 
 /// Connects, exchanges keys and judges the host key, within the asker's deadline.
@@ -76,21 +111,22 @@ pub(super) async fn handshake(
     let transport = match (via, &host.proxy_command) {
         (Some(via), _) => via,
         (None, Some(line)) => Transport::program(host, line)?,
-        (None, None) => deadline
-            .run(connect(host))
-            .await
-            .map_err(|Expired(allowed)| {
-                Error::new(
-                    ErrorKind::TimedOut,
-                    "connect",
-                    format!("{} did not answer within {allowed:?}", place(host)),
-                )
-                .with_host(&host.name)
-            })??,
+        (None, None) => {
+            // As `ssh` takes `ConnectTimeout`. What the program allows is for all together.
+            let patience = match (config.connect_timeout, host.connect_timeout) {
+                (None, Some(_)) => Patience::PerAddress,
+                _ => Patience::Shared,
+            };
+            let (socket, address) = socket::connect(host, deadline, patience).await?;
+            Transport::socket(host, socket, address).map_err(|error| {
+                Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
+            })?
+        }
     };
     let Transport {
         stream,
         cutter,
+        service,
         place,
         address,
     } = transport;
@@ -98,7 +134,14 @@ pub(super) async fn handshake(
         report(Progress::Connected(address));
     }
 
-    let judge = Judge::load(host, config.host_key_policy).await?;
+    let known = Judge::load(host, config.host_key_policy, address.map(|a| a.ip()));
+    let judge = deadline.run(known).await.map_err(|Expired(allowed)| {
+        let message = format!("what is known of {place} was not found within {allowed:?}");
+        Error::new(ErrorKind::TimedOut, "connect", message).with_host(&host.name)
+    })??;
+    let within = matches!(cutter, Cutter::Channel(_));
+    let learner = judge.learner(&algorithms::host_keys(host), asker);
+    let (announced, announcement) = oneshot::channel();
     let (severed, given_up) = oneshot::channel();
     let severer = Severer {
         cutter,
@@ -112,7 +155,12 @@ pub(super) async fn handshake(
         cause: ended,
     };
     let verdict = Verdict::default();
-    let engine_config = Arc::new(engine_config(host, config, &judge.known_key_types())?);
+    let engine_config = Arc::new(engine_config(host, config, &judge, within)?);
+    let agents = AgentForward::of(host);
+    let server = ServerId::default();
+    let negotiated = Negotiated::default();
+    let offered = &engine_config.preferred;
+    let offered = [&offered.key[..], &offered.host_key_certificates[..]].concat();
     let handler = Handler {
         host: host.name.clone(),
         judge,
@@ -121,23 +169,47 @@ pub(super) async fn handshake(
         verdict: Arc::clone(&verdict),
         cause,
         given_up,
+        announced: learner.is_some().then_some(announced),
+        agents: agents.clone(),
+        server: Arc::clone(&server),
+        offered,
+        shown: None,
+        negotiated: Arc::clone(&negotiated),
     };
     let alive = keepalive(host, config);
     let stream = Watched::new(
-        stream,
+        Greeting::new(stream),
         alive.map(|(interval, count)| interval * (count + 1)),
     );
     let shaking = russh::client::connect_stream(engine_config, stream, handler);
-    match deadline.run(shaking).await {
+    let shaken = tokio::select! {
+        biased;
+        shaken = deadline.run(shaking) => shaken,
+        () = severer.hung_up(deadline) => return Err(gone_meanwhile(host, "connect")),
+    };
+    match shaken {
+        Ok(Ok(handle)) if !is_signed_as_agreed(&handle, &negotiated) => Err(Error::new(
+            ErrorKind::ProtocolViolation,
+            "verify host key",
+            "the server signed with another algorithm than was agreed upon",
+        )
+        .with_host(&host.name)),
         Ok(Ok(handle)) => Ok(Shaken {
             handle,
             lost,
             closing,
             severer,
+            agents,
+            server,
+            service,
+            learning: learner.map(|learner| (learner, announcement)),
         }),
         Ok(Err(error)) => {
             let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();
-            Err(judged.unwrap_or_else(|| not_shaken(host, &place, error)))
+            Err(match judged {
+                Some(judged) => judged,
+                None => not_shaken(host, &place, error, &severer.cutter).await,
+            })
         }
         Err(Expired(allowed)) => Err(Error::new(
             ErrorKind::TimedOut,
@@ -151,6 +223,18 @@ pub(super) async fn handshake(
     }
 }
 
+/// Whether the server's proof is made by the algorithm that was agreed upon: the engine believes
+/// any that fits the key, such as one with SHA-1. What is signed at a later key exchange does not
+/// show; who comes that far has the session's keys.
+fn is_signed_as_agreed(handle: &Handle<Handler>, negotiated: &Negotiated) -> bool {
+    let signature = handle.agent_session_binding().map(|b| b.signature());
+    let name = signature.and_then(|mut signature| String::decode(&mut signature).ok());
+    match (name, negotiated.get()) {
+        (Some(name), Some(negotiated)) => name == negotiated.as_str(),
+        _ => false,
+    }
+}
+
 /// The sign of life to ask for, and how many may stay unanswered; none where it is turned off.
 fn keepalive(host: &Host, config: &Config) -> Option<(Duration, u32)> {
     let (interval, count) = config.keepalive.unwrap_or((
@@ -160,20 +244,32 @@ fn keepalive(host: &Host, config: &Config) -> Option<(Duration, u32)> {
     (!interval.is_zero()).then(|| (interval.min(A_YEAR), count.clamp(1, 1000)))
 }
 
-fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh::client::Config> {
+fn engine_config(
+    host: &Host,
+    config: &Config,
+    judge: &Judge,
+    within: bool,
+) -> Result<russh::client::Config> {
     let alive = keepalive(host, config);
-    let preferred = algorithms::offer(host, known).map_err(|e| e.with_host(&host.name))?;
+    let preferred = algorithms::offer(host, judge).map_err(|e| e.with_host(&host.name))?;
+    let rekey = host.rekey_limit;
+    let bytes = rekey.bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = bytes.map_or(REKEY_BYTES, |bytes| bytes.min(REKEY_BYTES));
     Ok(russh::client::Config {
         client_id: russh::SshId::Standard(
             concat!("SSH-2.0-rmux_", env!("CARGO_PKG_VERSION")).into(),
         ),
-        window_size: WINDOW,
+        window_size: match rekey == RekeyLimit::default() {
+            true => WINDOW,
+            false if within => REKEY_WINDOW_WITHIN,
+            false => REKEY_WINDOW,
+        },
         maximum_packet_size: MAX_PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
         limits: russh::Limits {
-            rekey_write_limit: REKEY_BYTES,
-            rekey_read_limit: REKEY_BYTES,
-            rekey_time_limit: REKEY_TIME,
+            rekey_write_limit: bytes,
+            rekey_read_limit: bytes,
+            rekey_time_limit: rekey.time.map_or(REKEY_TIME, |time| time.min(REKEY_TIME)),
         },
         keepalive_interval: alive.map(|(interval, _)| interval),
         keepalive_max: alive.map_or(0, |(_, count)| count as usize),
@@ -183,51 +279,19 @@ fn engine_config(host: &Host, config: &Config, known: &[String]) -> Result<russh
     })
 }
 
-/// Tries each address of the host in turn.
-async fn connect(host: &Host) -> Result<Transport> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.hostname.as_str(), host.port))
-        .await
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::ConnectFailed,
-                "connect",
-                format!("cannot find the address of {:?}: {error}", host.hostname),
-            )
-            .with_host(&host.name)
-            .with_source(error)
-        })?
-        .collect();
-    let mut failure = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                return Transport::socket(socket, address).map_err(|error| {
-                    Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
-                });
-            }
-            Err(error) => failure = Some((address, error)),
-        }
-    }
-    let error = Error::new(
-        ErrorKind::ConnectFailed,
-        "connect",
-        match &failure {
-            Some((address, error)) => format!("cannot connect to {address}: {error}"),
-            None => format!("{:?} has no address", host.hostname),
-        },
-    );
-    let error = match failure {
-        Some((_, cause)) => error.with_source(cause),
-        None => error,
+/// The server did not wait for an answer that only a person, or an agent, can give.
+pub(super) fn gone_meanwhile(host: &Host, operation: &'static str) -> Error {
+    let message = "the server closed the connection before a question was answered";
+    Error::new(ErrorKind::Disconnected, operation, message).with_host(&host.name)
+}
+
+async fn not_shaken(host: &Host, place: &str, error: russh::Error, cutter: &Cutter) -> Error {
+    let no_version = match &error {
+        russh::Error::IO(io) => io
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<NoVersion>()),
+        _ => None,
     };
-    Err(error.with_host(&host.name))
-}
-
-fn place(host: &Host) -> String {
-    format!("{} port {}", host.hostname, host.port)
-}
-
-fn not_shaken(host: &Host, place: &str, error: russh::Error) -> Error {
     let what = match &error {
         russh::Error::NoCommonAlgo { kind, theirs, .. } => {
             return Error::new(
@@ -241,10 +305,15 @@ fn not_shaken(host: &Host, place: &str, error: russh::Error) -> Error {
             .with_host(&host.name)
             .with_source(error);
         }
-        russh::Error::WrongServerSig => "failed to prove that it holds its host key",
-        russh::Error::Version => "is no SSH server (its first line is not SSH-2.0)",
+        russh::Error::WrongServerSig => "failed to prove that it holds its host key".to_owned(),
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
-            "closed the connection before the SSH handshake was done; is it an SSH server?"
+            match (no_version, cutter.status().await) {
+                (said, Some(status)) => ended(status, said),
+                (Some(said), None) => said.to_string(),
+                (None, None) => {
+                    "closed the connection before the SSH handshake was done".to_owned()
+                }
+            }
         }
         _ => {
             let error = engine_error("connect", &host.name, error);
@@ -264,4 +333,18 @@ fn not_shaken(host: &Host, place: &str, error: russh::Error) -> Error {
     )
     .with_host(&host.name)
     .with_source(error)
+}
+
+/// A program that ended where an SSH server was to be heard.
+fn ended(status: ExitStatus, said: Option<&NoVersion>) -> String {
+    let said = match said {
+        Some(said) => format!("{said}; the program"),
+        None => "broke off the SSH handshake; the program".to_owned(),
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!(
+            "{said} ended with exit status {code}, and what it wrote to standard error may say why"
+        ),
+        (None, signal) => format!("{said} was ended by signal {}", signal.unwrap_or_default()),
+    }
 }

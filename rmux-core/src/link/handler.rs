@@ -1,11 +1,18 @@
-//! What the engine calls back: the host key to judge, the banner, and the end of the connection.
+//! What the engine calls back: the host key to judge, the banner, the server's other host keys, and
+//! the end of the connection.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use russh::client::{DisconnectReason, Session};
-use russh::keys::{PublicKeyBase64, PublicKeyOrCertificate};
+use rmux_proto::certificate::Certificate;
+use russh::Channel;
+use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
+use russh::keys::{Algorithm, PublicKey, PublicKeyBase64, PublicKeyOrCertificate};
 use tokio::sync::{oneshot, watch};
 
+use super::agent_forward::AgentForward;
+use super::algorithms::same_type;
+use super::certificate::is_signed;
+use super::host_keys::Announced;
 use super::{Progress, Report, engine_error};
 use crate::ask::Asker;
 use crate::error::{Error, ErrorKind};
@@ -24,6 +31,61 @@ pub(super) struct Handler {
     pub(super) cause: watch::Sender<Option<Error>>,
     /// Ends when the connecting side has given up: then nobody wants the prompt's answer.
     pub(super) given_up: oneshot::Receiver<std::convert::Infallible>,
+    /// Takes what the server says of its host keys, if that is wanted.
+    pub(super) announced: Option<oneshot::Sender<Announced>>,
+    /// Takes the channels by which the server asks the agent of this side.
+    pub(super) agents: AgentForward,
+    pub(super) server: ServerId,
+    /// Types of host keys that may be shown.
+    pub(super) offered: Vec<Algorithm>,
+    /// Of which type the shown one is.
+    pub(super) shown: Option<Algorithm>,
+    pub(super) negotiated: Negotiated,
+}
+
+/// The algorithm of the server's proof that was agreed upon at the first key exchange, once it is
+/// over. Of a certificate, that of the key inside.
+pub(super) type Negotiated = Arc<OnceLock<Algorithm>>;
+
+/// What the server calls itself (RFC 4253, section 4.2), once it was heard.
+pub(super) type ServerId = Arc<OnceLock<String>>;
+
+/// The host key on the wire. Of a certificate, the authority's signature is good.
+///
+/// # Errors
+/// [`ErrorKind::ProtocolViolation`] for a certificate with a signature that is not: ssh takes none
+/// of it either.
+fn blob_of(offered: &PublicKeyOrCertificate) -> Result<Vec<u8>, Error> {
+    let certificate = match offered {
+        PublicKeyOrCertificate::PublicKey { key, .. } => return Ok(key.public_key_bytes()),
+        PublicKeyOrCertificate::Certificate(certificate) => certificate,
+    };
+    let damaged = |why: String| {
+        let message = format!("the server's host certificate cannot be trusted: {why}");
+        Error::new(ErrorKind::ProtocolViolation, "verify host key", message)
+    };
+    let blob = certificate.to_bytes().map_err(|e| damaged(e.to_string()))?;
+    let read = Certificate::from_blob(&blob).map_err(|e| damaged(e.to_string()))?;
+    if !is_signed(&read) {
+        return Err(damaged("its authority's signature is not good".to_owned()));
+    }
+    Ok(blob)
+}
+
+impl Handler {
+    /// Gives the handshake up.
+    fn refuse(&self, error: Error) {
+        *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) = Some(error);
+    }
+
+    /// The engine believes a key of any type, whatever was agreed upon.
+    fn of_wrong_type(&self, shown: &Algorithm) -> Error {
+        let message = format!(
+            "the server shows a host key of the type {}, which was not agreed upon",
+            printable(shown.as_str())
+        );
+        Error::new(ErrorKind::ProtocolViolation, "verify host key", message).with_host(&self.host)
+    }
 }
 
 impl russh::client::Handler for Handler {
@@ -33,35 +95,82 @@ impl russh::client::Handler for Handler {
         &mut self,
         offered: &PublicKeyOrCertificate,
     ) -> Result<bool, Self::Error> {
-        let key = match offered {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key,
-            // None is asked for. The key inside is not what the server wants to be trusted by.
-            PublicKeyOrCertificate::Certificate(_) => {
-                let error = Error::new(
-                    ErrorKind::Unsupported,
-                    "verify host key",
-                    "the server showed a host certificate, which rmux cannot verify",
-                );
-                *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) =
-                    Some(error.with_host(&self.host));
-                return Ok(false);
-            }
-        };
-        let (algorithm, blob) = (key.algorithm(), key.public_key_bytes());
         // russh 0.65.1 asks at the first key exchange only. Of the key shown at a later one it checks
         // the signature; who has come that far holds the session's keys already.
-        let judging = self.judge.judge(algorithm.as_str(), &blob, &self.asker);
-        let judged = tokio::select! {
-            judged = judging => judged,
-            _ = &mut self.given_up => return Ok(false),
+        let shown = match offered {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.algorithm(),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                certificate.public_key().algorithm()
+            }
+        };
+        if !self
+            .offered
+            .iter()
+            .any(|offered| same_type(offered, &shown))
+        {
+            self.refuse(self.of_wrong_type(&shown));
+            return Ok(false);
+        }
+        self.shown = Some(shown);
+        let judged = match blob_of(offered) {
+            Ok(blob) => tokio::select! {
+                judged = self.judge.judge(&blob, &self.asker) => judged,
+                _ = &mut self.given_up => return Ok(false),
+            },
+            Err(error) => Err(error.with_host(&self.host)),
         };
         match judged {
-            Ok(()) => Ok(true),
+            Ok(accepted) => {
+                if !accepted.may_vouch {
+                    self.announced = None;
+                }
+                Ok(true)
+            }
             Err(error) => {
-                *self.verdict.lock().unwrap_or_else(|p| p.into_inner()) = Some(error);
+                self.refuse(error);
                 Ok(false)
             }
         }
+    }
+
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        keys: Vec<PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // Only the first time, and where somebody learns from it.
+        if let Some(announced) = self.announced.take() {
+            let _ = announced.send(keys.iter().map(|key| key.public_key_bytes()).collect());
+        }
+        Ok(())
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &russh::Names,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if let Some(shown) = self.shown.take() {
+            if !same_type(&shown, &names.key) {
+                self.refuse(self.of_wrong_type(&shown));
+                return Err(russh::Error::UnknownKey);
+            }
+            self.negotiated.get_or_init(|| names.key.clone());
+        }
+        let name = || String::from_utf8_lossy(session.remote_sshid()).into_owned();
+        self.server.get_or_init(name);
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.agents.open(channel, reply).await;
+        Ok(())
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
@@ -92,57 +201,76 @@ impl russh::client::Handler for Handler {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use russh::client::Handler as _;
-    use russh::keys::Certificate;
+    use russh::keys::Certificate as EngineCertificate;
 
+    use super::super::certificate::tests::keygen;
     use super::*;
-    use crate::config::HostKeyPolicy;
     use crate::deadline::Deadline;
     use crate::host::Host;
 
-    #[tokio::test]
-    async fn a_host_certificate_is_refused_whatever_the_policy_says_of_keys() {
+    /// What the handler makes of a certificate where its authority is trusted for this name.
+    async fn judged(certificate: EngineCertificate, known: &str) -> Result<(), Error> {
         let folder = tempfile::tempdir().unwrap();
-        for arguments in [
-            &["-t", "ed25519", "-N", "", "-f", "ca"][..],
-            &["-t", "ed25519", "-N", "", "-f", "host"],
-            &[
-                "-s",
-                "ca",
-                "-I",
-                "id",
-                "-h",
-                "-n",
-                "example.com",
-                "host.pub",
-            ],
-        ] {
-            let mut keygen = Command::new("ssh-keygen");
-            keygen.current_dir(folder.path()).arg("-q").args(arguments);
-            assert!(keygen.status().expect("ssh-keygen runs").success());
-        }
-        let line = std::fs::read_to_string(folder.path().join("host-cert.pub")).unwrap();
-        let certificate = Certificate::from_openssh(&line).unwrap();
-
-        let host = Host::example();
-        let policy = Some(HostKeyPolicy::DangerAcceptAny);
+        let mut host = Host::example();
+        host.user_known_hosts = vec![folder.path().join("known_hosts")];
+        std::fs::write(&host.user_known_hosts[0], known).unwrap();
         let (_connecting, given_up) = oneshot::channel();
         let verdict = Verdict::default();
         let mut handler = Handler {
             host: host.name.clone(),
-            judge: Judge::load(&host, policy).await.unwrap(),
+            judge: Judge::load(&host, None, None).await.unwrap(),
             asker: Asker::new(&host, None, Deadline::after(std::time::Duration::MAX)),
             report: Arc::new(|_| ()),
             verdict: Arc::clone(&verdict),
             cause: watch::channel(None).0,
             given_up,
+            announced: None,
+            agents: AgentForward::of(&host),
+            server: ServerId::default(),
+            offered: vec![Algorithm::Ed25519],
+            shown: None,
+            negotiated: Negotiated::default(),
         };
         let offered = PublicKeyOrCertificate::Certificate(certificate);
-        assert!(!handler.check_server_key(&offered).await.unwrap());
-        let error = verdict.lock().unwrap().take().expect("a reason");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.host(), Some("example"));
+        if handler.check_server_key(&offered).await.unwrap() {
+            return Ok(());
+        }
+        Err(verdict.lock().unwrap().take().expect("a reason"))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_whose_signature_is_not_good_is_refused_and_its_key_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        keygen(folder, &["-t", "ed25519", "-N", "", "-f", "ca"]);
+        keygen(folder, &["-t", "ed25519", "-N", "", "-f", "host"]);
+        let sign = [
+            "-s",
+            "ca",
+            "-I",
+            "id",
+            "-h",
+            "-n",
+            "example.com",
+            "host.pub",
+        ];
+        keygen(folder, &sign);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let good = EngineCertificate::from_openssh(&read("host-cert.pub")).unwrap();
+        let authority = format!("@cert-authority * {}", read("ca.pub"));
+        judged(good.clone(), &authority).await.unwrap();
+
+        let mut forged = good.to_bytes().unwrap();
+        *forged.last_mut().unwrap() ^= 1;
+        let forged = EngineCertificate::from_bytes(&forged).unwrap();
+        // Not even where the key inside is known: what else may be wrong with such a server?
+        let plain = format!("{authority}example.com {}", read("host.pub"));
+        for known in [&authority, &plain] {
+            let error = judged(forged.clone(), known).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ProtocolViolation);
+            assert_eq!(error.host(), Some("example"));
+        }
+        judged(good, &plain).await.unwrap();
     }
 }

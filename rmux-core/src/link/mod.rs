@@ -5,15 +5,22 @@
 //! nothing of commands, sessions or pools.
 
 mod agent;
+mod agent_forward;
 mod algorithms;
 mod authenticate;
+mod certificate;
 mod channel;
 mod dial;
+mod greeting;
 mod handler;
+mod host_keys;
 mod inbox;
 mod keys;
 mod marker;
 mod outbox;
+mod program;
+mod service;
+mod socket;
 mod spill;
 mod transport;
 mod watched;
@@ -24,10 +31,12 @@ use std::time::Duration;
 use russh::client::Handle;
 use tokio::sync::watch;
 
-pub(crate) use algorithms::engine as engine_algorithms;
+pub(crate) use agent_forward::forwarded_agent;
+pub use algorithms::engine_algorithms;
 pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};
+pub use keys::fuzz_private_key;
 pub(crate) use outbox::Broken;
 pub(crate) use transport::Transport;
 
@@ -37,7 +46,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use dial::{Severer, Shaken};
 use handler::Handler;
+use host_keys::Learning;
 use inbox::Limits;
+use service::Service;
 
 /// Defaults of the design: connecting takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -108,6 +119,8 @@ pub(crate) struct Link {
     lost: Lost,
     closing: watch::Sender<bool>,
     severer: Severer,
+    service: Arc<Service>,
+    learning: Option<Learning>,
     limits: Limits,
 }
 
@@ -137,14 +150,34 @@ impl Link {
             lost,
             closing,
             severer,
+            agents,
+            server,
+            service,
+            learning,
         } = dial::handshake(host, config, asker, &report, via).await?;
-        let method = authenticate::authenticate(&mut handle, host, config, asker, &lost).await?;
+        let server = server.get().map(String::as_str).unwrap_or_default();
+        let login = authenticate::authenticate(&mut handle, host, config, asker, &lost, server);
+        let method = tokio::select! {
+            biased;
+            done = login => done?,
+            () = severer.hung_up(asker.deadline()) => {
+                return Err(dial::gone_meanwhile(host, "authenticate"));
+            }
+        };
         report(Progress::Authenticated(method));
+        service.logged_in();
+        let binding = handle.agent_session_binding().cloned();
+        agents.begin(binding, lost.clone(), Arc::clone(&service));
+        let handle = Arc::new(handle);
+        let learning =
+            learning.map(|(learner, keys)| host_keys::learn(&handle, keys, learner, lost.clone()));
         Ok(Self {
-            handle: Arc::new(handle),
+            handle,
             lost,
             closing,
             severer,
+            service,
+            learning,
             limits: Limits {
                 memory: config.memory_budget,
                 spill: config.spill_limit,
@@ -162,10 +195,11 @@ impl Link {
     ) -> impl Future<Output = Result<(Channel, End), OpenError>> + Send + 'static {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
+        let service = Arc::clone(&self.service);
         let inbox = Inbox::new(lost.host.clone(), self.limits);
         async move {
             match handle.channel_open_session().await {
-                Ok(channel) => Ok(Channel::start(channel, inbox, lost, false)),
+                Ok(channel) => Ok(Channel::start(channel, inbox, lost, service, false)),
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     Err(OpenError::Refused(refusal(&reason)))
                 }
@@ -185,13 +219,14 @@ impl Link {
     ) -> impl Future<Output = Result<Transport, OpenError>> + Send + 'static {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
+        let service = Arc::clone(&self.service);
         let inbox = Inbox::new(lost.host.clone(), self.limits);
         async move {
             let opening =
                 handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);
             match opening.await {
                 Ok(channel) => {
-                    let (channel, _) = Channel::start(channel, inbox, lost, true);
+                    let (channel, _) = Channel::start(channel, inbox, lost, service, true);
                     Ok(Transport::channel(channel, format!("{host} port {port}")))
                 }
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
@@ -211,9 +246,12 @@ impl Link {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection without waiting for the good-bye to be sent.
-    pub(crate) async fn disconnect(self) {
+    pub(crate) async fn disconnect(mut self) {
         let mut lost = self.lost.clone();
         self.closing.send_replace(true);
+        if let Some(learning) = &mut self.learning {
+            learning.settled().await;
+        }
         let farewell = async {
             let sent = self
                 .handle
@@ -225,6 +263,7 @@ impl Link {
         };
         let _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
         self.severer.cut();
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.severer.gone()).await;
     }
 }
 

@@ -3,20 +3,20 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
 use std::pin::Pin;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 
 use super::channel::Channel;
 use super::inbox::Stream;
-use crate::error::{Error, ErrorKind, Result};
+use super::program::Program;
+use super::service::Service;
+use crate::error::Result;
 use crate::host::Host;
 
 /// Bytes both ways.
@@ -28,6 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytestream for T {}
 pub(crate) struct Transport {
     pub(super) stream: Box<dyn Bytestream>,
     pub(super) cutter: Cutter,
+    /// What is asked of the network between.
+    pub(super) service: Arc<Service>,
     /// Where it leads, for messages.
     pub(super) place: String,
     /// The server's address, where this side knows it.
@@ -39,9 +41,9 @@ pub(crate) struct Transport {
 #[derive(Debug)]
 pub(super) enum Cutter {
     /// A second handle of the socket.
-    Socket(std::net::TcpStream),
-    /// The program between, which dies with the value.
-    Program(Mutex<Child>),
+    Socket(Arc<std::net::TcpStream>),
+    /// The program between.
+    Program(Program),
     /// The channel of the connection below.
     Channel(Arc<Channel>),
 }
@@ -51,12 +53,48 @@ impl Cutter {
         // What fails here is gone already.
         match self {
             Self::Socket(socket) => drop(socket.shutdown(std::net::Shutdown::Both)),
-            Self::Program(child) => {
-                drop(child.lock().unwrap_or_else(|p| p.into_inner()).start_kill());
-            }
+            Self::Program(program) => program.hang_up(),
             Self::Channel(channel) => channel.abandon(),
         }
     }
+
+    /// Whether the other side is gone, whatever is left to be read of what it said.
+    pub(super) fn is_hung_up(&self) -> bool {
+        match self {
+            Self::Socket(socket) => has_hung_up(socket),
+            Self::Program(program) => program.has_ended(),
+            Self::Channel(channel) => channel.inbox().is_finished(),
+        }
+    }
+
+    /// Waits until nothing of the way is left on this machine. Only after a [`cut`](Self::cut).
+    pub(super) async fn gone(&self) {
+        if let Self::Program(program) = self {
+            program.ended().await;
+        }
+    }
+
+    /// How the program between ended by itself, where there is one and it did.
+    pub(super) async fn status(&self) -> Option<ExitStatus> {
+        match self {
+            Self::Program(program) => program.status().await,
+            Self::Socket(_) | Self::Channel(_) => None,
+        }
+    }
+}
+
+fn has_hung_up(socket: &std::net::TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    #[cfg(target_os = "linux")]
+    let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    #[cfg(not(target_os = "linux"))]
+    let gone = PollFlags::HUP | PollFlags::ERR;
+    let mut polled = [PollFd::new(socket, gone)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&at_once)).is_ok() && polled[0].revents().intersects(gone)
 }
 
 impl Drop for Cutter {
@@ -67,48 +105,29 @@ impl Drop for Cutter {
 
 impl Transport {
     /// Over a TCP socket.
-    pub(super) fn socket(socket: TcpStream, address: SocketAddr) -> std::io::Result<Self> {
-        socket.set_nodelay(true)?;
+    pub(super) fn socket(
+        host: &Host,
+        socket: TcpStream,
+        address: SocketAddr,
+    ) -> std::io::Result<Self> {
         let socket = socket.into_std()?;
-        let twin = socket.try_clone()?;
+        let twin = Arc::new(socket.try_clone()?);
         Ok(Self {
             stream: Box::new(TcpStream::from_std(socket)?),
+            service: Arc::new(Service::of(host, &twin)),
             cutter: Cutter::Socket(twin),
             place: address.to_string(),
             address: Some(address),
         })
     }
 
-    /// Over the standard input and output of a program, as `ProxyCommand` says: the user's shell
-    /// runs it, and what it writes to standard error is seen (ssh_config(5)).
+    /// Over the standard input and output of a program, as `ProxyCommand` says.
     pub(super) fn program(host: &Host, line: &OsStr) -> Result<Self> {
-        let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-        let command = [b"exec ", line.as_bytes()].concat();
-        let started = Command::new(&shell)
-            .arg("-c")
-            .arg(OsStr::from_bytes(&command))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = started.map_err(|error| {
-            Error::new(
-                ErrorKind::ConnectFailed,
-                "connect",
-                format!(
-                    "cannot run {} for the ProxyCommand: {error}",
-                    shell.display()
-                ),
-            )
-            .with_host(&host.name)
-            .with_source(error)
-        })?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both are piped");
-        };
+        let (stream, program) = Program::start(host, line)?;
         Ok(Self {
-            stream: Box::new(tokio::io::join(output, input)),
-            cutter: Cutter::Program(Mutex::new(child)),
+            stream: Box::new(stream),
+            service: Arc::default(),
+            cutter: Cutter::Program(program),
             place: "the ProxyCommand".to_owned(),
             address: None,
         })
@@ -118,10 +137,8 @@ impl Transport {
     pub(super) fn channel(channel: Channel, place: String) -> Self {
         let channel = Arc::new(channel);
         Self {
-            stream: Box::new(Tunnel {
-                channel: Arc::clone(&channel),
-                rest: Bytes::new(),
-            }),
+            stream: Box::new(Tunnel::new(Arc::clone(&channel))),
+            service: Arc::default(),
             cutter: Cutter::Channel(channel),
             place,
             address: None,
@@ -130,9 +147,18 @@ impl Transport {
 }
 
 /// A channel as a stream of bytes.
-struct Tunnel {
+pub(super) struct Tunnel {
     channel: Arc<Channel>,
     rest: Bytes,
+}
+
+impl Tunnel {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
+        Self {
+            channel,
+            rest: Bytes::new(),
+        }
+    }
 }
 
 impl AsyncRead for Tunnel {

@@ -139,7 +139,7 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         hash_known_hosts: yes("hashknownhosts"),
         check_host_ip: yes("checkhostip"),
         no_host_authentication_for_localhost: yes("nohostauthenticationforlocalhost"),
-        revoked_host_keys: set("revokedhostkeys").map(PathBuf::from),
+        revoked_host_keys: bytes(resolved, "revokedhostkeys").map(|b| OsString::from_vec(b).into()),
         known_hosts_command: resolved.template("knownhostscommand"),
         update_host_keys: match text("updatehostkeys") {
             "true" | "yes" => UpdateHostKeys::Yes,
@@ -165,7 +165,11 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         host_key_algorithms: algorithms("hostkeyalgorithms"),
         host_key_order_fixed: resolved.host_key_order_is_fixed(),
         pubkey_accepted_algorithms: algorithms("pubkeyacceptedalgorithms"),
-        ca_signature_algorithms: algorithms("casignaturealgorithms"),
+        pubkey_host_bound: text("pubkeyauthentication") != "unbound",
+        ca_signature_algorithms: text("casignaturealgorithms")
+            .split(',')
+            .map(str::to_owned)
+            .collect(),
         compression: yes("compression"),
         send_env: resolved.all("sendenv").map(str::to_owned).collect(),
         set_env: resolved

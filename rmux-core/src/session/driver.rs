@@ -14,13 +14,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::exit::Signal;
-use super::group;
 use super::running::{Guard, Ready};
+use super::{Shared, group};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Channel, End, Link, OpenError, Request, Transport};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
+/// How long a wrapper may take to tell its process id; login shells may be slow to start.
+const PID_LIMIT: Duration = Duration::from_secs(10);
 /// How long signals that are on their way may take when the session is closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,10 @@ pub(super) enum Message {
     Guard(Weak<Channel>, Option<Arc<()>>),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
     Signal(Arc<Channel>, Signal),
+    /// Nobody holds the session any more.
+    Unused,
+    /// Nobody will come back to it once it is unused.
+    Forsaken,
     /// Close the session.
     Close,
 }
@@ -80,8 +86,10 @@ enum Step {
 
 pub(super) struct Driver {
     link: Link,
-    host: String,
-    home: mpsc::WeakUnboundedSender<Message>,
+    shared: Arc<Shared>,
+    /// How long the session stays when nobody uses it, and until when it now does.
+    linger: Duration,
+    unused_until: Option<Instant>,
     /// Kept open ahead, so that the next command costs one round trip; one more while there are
     /// commands that may have to be ended.
     spares: Vec<Channel>,
@@ -110,11 +118,12 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(link: Link, host: String, home: mpsc::WeakUnboundedSender<Message>) -> Self {
+    pub(super) fn new(link: Link, shared: Arc<Shared>) -> Self {
         Self {
             link,
-            host,
-            home,
+            linger: shared.linger,
+            shared,
+            unused_until: None,
             spares: Vec::new(),
             urgent: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -144,7 +153,7 @@ impl Driver {
         let mut closing = false;
         let mut patience = std::pin::pin!(tokio::time::sleep(CLOSE_GRACE));
         self.open_more();
-        while !closing || !self.signals.is_empty() {
+        while !closing || !self.signals.is_empty() || self.promises() {
             let was_closing = closing;
             tokio::select! {
                 message = messages.recv(), if !closing || !messages.is_closed() => match message {
@@ -158,8 +167,15 @@ impl Driver {
                     }
                     Some(Message::Return(channel)) => self.keep(channel),
                     Some(Message::Dial(name, port, wanted)) => self.dial(name, port, wanted),
+                    // One that was begun before the session closed.
+                    Some(Message::Guard(channel, _promise)) if closing => self.kill(&channel),
                     Some(Message::Guard(channel, _promise)) => self.guarded.push(channel),
                     Some(Message::Signal(channel, signal)) => self.find_group(channel, signal),
+                    Some(Message::Unused) => self.unused_until = Some(Instant::now() + self.linger),
+                    Some(Message::Forsaken) => {
+                        self.linger = Duration::ZERO;
+                        self.unused_until = self.unused_until.map(|_| Instant::now());
+                    }
                     Some(Message::Close) | None => closing = true,
                 },
                 Some((epoch, opened)) = self.opening.next() => match opened {
@@ -173,12 +189,17 @@ impl Driver {
                     Err(OpenError::Lost) => {}
                 },
                 Some(_) = self.ends.next() => {
-                    self.full = false;
+                    (self.full, self.refusals) = (false, 0);
                     self.epoch += 1;
                     self.guarded.retain(|channel| {
                         channel.upgrade().is_some_and(|channel| !channel.inbox().is_over())
                     });
                     self.hand_out();
+                }
+                () = sleep_until(self.unused_until), if !closing => {
+                    self.unused_until = None;
+                    // Somebody may have come back meanwhile.
+                    closing = self.shared.leases.retire();
                 }
                 () = sleep_until(self.retry) => {
                     self.retry = None;
@@ -194,6 +215,7 @@ impl Driver {
                     self.settle(&reason);
                     let lost = Ended::Lost(reason);
                     on_end(&lost);
+                    self.shared.leave_via();
                     ended.send_replace(Some(lost));
                     return;
                 }
@@ -202,9 +224,7 @@ impl Driver {
             if closing && !was_closing {
                 self.settle(&self.closed());
                 for channel in std::mem::take(&mut self.guarded) {
-                    if let Some(channel) = channel.upgrade() {
-                        self.find_group(channel, Signal::kill());
-                    }
+                    self.kill(&channel);
                 }
                 patience.as_mut().reset(Instant::now() + CLOSE_GRACE);
             }
@@ -212,11 +232,13 @@ impl Driver {
         messages.close();
         self.link.disconnect().await;
         on_end(&Ended::Closed);
+        self.shared.leave_via();
         ended.send_replace(Some(Ended::Closed));
     }
 
     fn closed(&self) -> Error {
-        Error::new(ErrorKind::Closed, "session", "the session was closed").with_host(&self.host)
+        Error::new(ErrorKind::Closed, "session", "the session was closed")
+            .with_host(&self.shared.host.name)
     }
 
     /// Takes in a channel nothing runs on.
@@ -248,7 +270,7 @@ impl Driver {
                 break;
             };
             self.promised.extend(promise.as_ref().map(Arc::downgrade));
-            let ready = Ready::new(spare, promise, self.home.clone());
+            let ready = Ready::new(spare, promise, self.shared.driver.downgrade());
             if let Err(Ok(ready)) = next.send(Ok(ready)) {
                 // The caller gave up: on to the next one.
                 self.spares.push(ready.take_back());
@@ -262,8 +284,13 @@ impl Driver {
 
     /// Whether there are commands that may have to be ended.
     fn guards(&mut self) -> bool {
+        self.promises() || !self.guarded.is_empty()
+    }
+
+    /// Whether a channel is out on which such a command may be about to begin.
+    fn promises(&mut self) -> bool {
         self.promised.retain(|promise| promise.strong_count() > 0);
-        !self.promised.is_empty() || !self.guarded.is_empty()
+        !self.promised.is_empty()
     }
 
     /// How many channels to have ready: one for the next command, and one for a signal.
@@ -296,15 +323,16 @@ impl Driver {
             return;
         }
         self.refusals += 1;
-        let signalling = !self.urgent.is_empty() || !self.signals.is_empty();
-        if signalling || (self.granted && self.refusals < REFUSALS) {
+        let signalling = !self.urgent.is_empty();
+        if (signalling || self.granted) && self.refusals < REFUSALS {
             // What has ended for us, or was let go of, may still count with the server for a moment.
             self.retry = Some(Instant::now() + RETRY);
         } else {
             // Waiting would be for nothing.
             self.full = false;
+            self.urgent.clear();
             let error = Error::new(ErrorKind::ChannelRefused, "open channel", why);
-            self.settle(&error.with_host(&self.host));
+            self.settle(&error.with_host(&self.shared.host.name));
         }
     }
 
@@ -317,7 +345,7 @@ impl Driver {
 
     fn dial(&mut self, name: String, port: u16, wanted: oneshot::Sender<Result<Transport>>) {
         let (dialling, lost) = (self.link.dial(name.clone(), port), self.link.lost());
-        let host = self.host.clone();
+        let host = self.shared.host.name.clone();
         self.dialling.push(Box::pin(async move {
             let dialled = dialling.await.map_err(|error| match error {
                 OpenError::Lost => lost.reason(),
@@ -332,14 +360,26 @@ impl Driver {
         }));
     }
 
+    fn kill(&mut self, channel: &Weak<Channel>) {
+        if let Some(channel) = channel.upgrade() {
+            self.find_group(channel, Signal::kill());
+        }
+    }
+
     fn find_group(&mut self, channel: Arc<Channel>, signal: Signal) {
+        let inbox = channel.inbox().clone();
+        // Not held meanwhile: a channel that was let go of must come to its end.
+        let channel = Arc::downgrade(&channel);
         self.signals.push(Box::pin(async move {
-            let inbox = channel.inbox();
-            match inbox.pid().await {
+            // A server that runs something else than it was asked to never tells.
+            let pid = tokio::time::timeout(PID_LIMIT, inbox.pid()).await;
+            match pid.unwrap_or_default() {
                 _ if inbox.is_over() => Step::Done,
                 Some(pid) => Step::Run(group::signal(pid, &signal, !inbox.has_exited())),
                 None => {
-                    channel.tell(Request::Signal(signal.name().to_owned()));
+                    if let Some(channel) = channel.upgrade() {
+                        channel.tell(Request::Signal(signal.name().to_owned()));
+                    }
                     Step::Done
                 }
             }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use rmux_proto::ssh_config::pattern::matches;
 
 use crate::host::Host;
+use crate::shell::user_shell;
 
 /// What `SendEnv` picks of this process' environment, then what `SetEnv` sets, which overrules it
 /// with the server. Variables that are not UTF-8 cannot be sent by the engine and are left out.
@@ -23,9 +24,9 @@ pub(super) fn environment(host: &Host) -> Vec<(String, String)> {
 }
 
 /// Runs `LocalCommand` by the user's shell and waits for its end; its status counts for nothing
-/// (ssh_config(5)). Dropping the future kills it.
+/// (ssh_config(5)). Dropping the future kills the shell.
 pub(super) async fn run(line: &OsStr) {
-    let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+    let shell = user_shell();
     let mut command = tokio::process::Command::new(&shell);
     command.arg("-c").arg(line).stdin(Stdio::null());
     match command.kill_on_drop(true).status().await {

@@ -7,6 +7,7 @@ mod command;
 mod driver;
 mod exit;
 mod group;
+mod lease;
 mod local;
 mod running;
 mod start;
@@ -16,6 +17,7 @@ mod terminal;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,13 +37,17 @@ use crate::link::{Link, Progress, Transport, connect_timeout, engine_algorithms}
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use driver::{Driver, Ended, Message, Wanted};
+use lease::{Lease, Leases};
 use running::Ready;
+
+/// How long closing waits for a host on the way, which then has no other user.
+const LET_GO_LIMIT: Duration = Duration::from_secs(10);
 
 /// One host, connected to and authenticated once, ready for any number of commands at a time.
 ///
 /// Clones are handles of the same session. The connection is closed by [`close`](Self::close), or
-/// when the last handle and the last [`Child`] are dropped; dropping neither waits nor blocks, and
-/// is safe outside of a runtime. Once the connection is lost, every operation fails with that
+/// when the last handle, the last [`Child`] and the last stream of one are dropped; dropping neither
+/// waits nor blocks, and is safe outside of a runtime. Once the connection is lost, every operation fails with that
 /// reason, at once and for good.
 ///
 /// A server limits how many commands may run at a time (OpenSSH: `MaxSessions`, 10). When it
@@ -58,9 +64,13 @@ use running::Ready;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Session(Arc<Inner>);
+pub struct Session {
+    shared: Arc<Shared>,
+    lease: Arc<Lease>,
+}
 
-struct Inner {
+/// What handles and the driver share.
+struct Shared {
     host: Host,
     driver: mpsc::UnboundedSender<Message>,
     ended: watch::Receiver<Option<Ended>>,
@@ -69,6 +79,21 @@ struct Inner {
     settings_env: Vec<(String, String)>,
     /// The session that this one's connection goes through.
     via: Mutex<Option<Session>>,
+    leases: Leases,
+    /// How long the session stays when nobody uses it.
+    linger: Duration,
+}
+
+impl Shared {
+    fn via(&self) -> Option<Session> {
+        self.via.lock().unwrap_or_else(|p| p.into_inner()).clone()
+    }
+
+    /// Gives back the session on the way, since this one has ended.
+    fn leave_via(&self) {
+        let via = self.via.lock().unwrap_or_else(|p| p.into_inner()).take();
+        drop(via);
+    }
 }
 
 /// All settings that hold for a destination, as `ssh -G` prints them; connects nowhere.
@@ -176,7 +201,18 @@ impl Session {
         let settings_env = local::environment(&host);
         let (driver, messages) = mpsc::unbounded_channel();
         let (ending, ended) = watch::channel(None);
-        let task = Driver::new(link, host.name.clone(), driver.downgrade());
+        let shared = Arc::new(Shared {
+            host,
+            driver,
+            ended,
+            env: EnvVerdicts::default(),
+            settings_env,
+            via: Mutex::new(via),
+            leases: Leases::default(),
+            linger: config.linger,
+        });
+        let session = WeakSession(Arc::downgrade(&shared)).upgrade();
+        let task = Driver::new(link, shared);
         let on_end = move |ended: &Ended| match ended {
             Ended::Lost(reason) => tell(SessionEvent::Lost {
                 reason: reason.clone(),
@@ -184,19 +220,12 @@ impl Session {
             Ended::Closed => tell(SessionEvent::Closed),
         };
         tokio::spawn(task.run(messages, on_end, ending));
-        Ok(Self(Arc::new(Inner {
-            host,
-            driver,
-            ended,
-            env: EnvVerdicts::default(),
-            settings_env,
-            via: Mutex::new(via),
-        })))
+        Ok(session.expect("it has just begun"))
     }
 
     /// What the destination resolved to.
     pub fn host(&self) -> &Host {
-        &self.0.host
+        &self.shared.host
     }
 
     /// A program to run. Its arguments reach it word for word, whatever the account's shell is.
@@ -222,30 +251,43 @@ impl Session {
     /// Closes the connection. Commands that were started with
     /// [`kill_on_drop`](Command::kill_on_drop) are killed, within 2 s. All that still run are cut
     /// off, whoever started them: their [`Child`]ren end with [`ErrorKind::Closed`]. Hosts on the
-    /// way are closed too unless somebody else uses them. Returns when the connection is closed, at most 4 s later. A session
-    /// that has ended is closed already.
+    /// way are closed too, unless somebody else uses them or they linger. Returns when all is closed,
+    /// at most 10 s later for each. A session that has ended is closed already.
     ///
     /// # Cancel safety
     /// Cancel safe: the session is closed all the same.
     pub async fn close(&self) {
+        let via = self.shared.via();
+        // Who asks for the session now gets another one.
+        self.shared.leases.end();
         self.tell(Message::Close);
         self.closed().await;
-        let via = self.0.via.lock().unwrap_or_else(|p| p.into_inner()).take();
         if let Some(via) = via {
             Box::pin(via.let_go()).await;
         }
     }
 
-    /// Gives this handle back. Where it is the last one, returns when the connection is closed.
+    /// Gives this handle back. Where nobody else uses the session and it does not linger, returns
+    /// when the connection is closed.
     async fn let_go(self) {
-        if Arc::strong_count(&self.0) == 1 {
-            self.close().await;
+        let Self { shared, lease } = self;
+        let via = shared.via();
+        drop(lease);
+        if shared.leases.are_held() || !shared.linger.is_zero() {
+            return;
+        }
+        let mut ended = shared.ended.clone();
+        // Somebody may come for it at the last moment, who then keeps it.
+        let ended = ended.wait_for(Option::is_some);
+        let _ = tokio::time::timeout(LET_GO_LIMIT, ended).await;
+        if let Some(via) = via {
+            Box::pin(via.let_go()).await;
         }
     }
 
     /// A handle that does not keep the session open.
     pub(crate) fn downgrade(&self) -> WeakSession {
-        WeakSession(Arc::downgrade(&self.0))
+        WeakSession(Arc::downgrade(&self.shared))
     }
 
     /// Waits for the end of the session, and tells how it came.
@@ -253,7 +295,7 @@ impl Session {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn closed(&self) -> CloseReason {
-        let mut ended = self.0.ended.clone();
+        let mut ended = self.shared.ended.clone();
         let ended = ended
             .wait_for(Option::is_some)
             .await
@@ -267,7 +309,7 @@ impl Session {
 
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
-        self.0.driver.is_closed()
+        self.shared.driver.is_closed()
     }
 
     /// A way from this session's host to another one.
@@ -297,42 +339,71 @@ impl Session {
     }
 
     fn why_ended(&self) -> Error {
-        match self.0.ended.borrow().clone() {
+        match self.shared.ended.borrow().clone() {
             Some(Ended::Lost(reason)) => reason,
             _ => Error::new(ErrorKind::Closed, "session", "the session is closed")
-                .with_host(&self.0.host.name),
+                .with_host(&self.shared.host.name),
         }
     }
 
     fn tell(&self, message: Message) {
-        let _ = self.0.driver.send(message);
+        let _ = self.shared.driver.send(message);
     }
 
     fn env_verdicts(&self) -> &EnvVerdicts {
-        &self.0.env
+        &self.shared.env
+    }
+
+    /// Whether the remote may use an agent of this side.
+    fn forwards_agent(&self) -> bool {
+        crate::link::forwarded_agent(self.host()).is_some()
     }
 
     fn settings_env(&self) -> &[(String, String)] {
-        &self.0.settings_env
+        &self.shared.settings_env
     }
 }
 
 /// A handle that does not keep its session open.
 #[derive(Debug, Clone)]
-pub(crate) struct WeakSession(Weak<Inner>);
+pub(crate) struct WeakSession(Weak<Shared>);
 
 impl WeakSession {
-    /// The session, unless it has ended or nobody holds it any more.
+    /// The session, unless it has ended or retired.
     pub(crate) fn upgrade(&self) -> Option<Session> {
-        let session = Session(self.0.upgrade()?);
-        (!session.is_closed()).then_some(session)
+        let shared = self.0.upgrade()?;
+        if shared.driver.is_closed() {
+            return None;
+        }
+        let lease = shared.leases.take(&shared.driver)?;
+        Some(Session { shared, lease })
+    }
+
+    /// Whether it is there, be it unused.
+    pub(crate) fn is_open(&self) -> bool {
+        let shared = self.0.upgrade();
+        shared.is_some_and(|shared| !shared.driver.is_closed())
+    }
+
+    /// The name of its host, while it is there, be it unused.
+    pub(crate) fn host_name(&self) -> Option<String> {
+        let shared = self.0.upgrade();
+        let open = shared.filter(|shared| !shared.driver.is_closed())?;
+        Some(open.host.name.clone())
+    }
+
+    /// Nobody will come back to it: it does not linger.
+    pub(crate) fn forsake(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            let _ = shared.driver.send(Message::Forsaken);
+        }
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
-            .field("host", &self.0.host.name)
+            .field("host", &self.shared.host.name)
             .field("closed", &self.is_closed())
             .finish()
     }

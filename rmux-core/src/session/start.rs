@@ -21,6 +21,9 @@ impl Command {
     ) -> Result<Child> {
         self.check()?;
         let mut ready = self.session.ready(self.kills()).await?;
+        if self.session.forwards_agent() {
+            ready.prepare().tell(Request::ForwardAgent);
+        }
         self.send_settings_env(&mut ready);
         let prefix = self.send_env(&mut ready).await?;
         if let (What::Subsystem(_), Some(pair)) = (&self.what, prefix.first()) {
@@ -93,9 +96,10 @@ impl Command {
         stderr: Stdio,
     ) -> Child {
         let channel = &running.channel;
-        let input = ChildStdin::new(Arc::clone(channel));
-        let output = ChildStdout::new(Arc::clone(channel));
-        let errors = ChildStderr::new(Arc::clone(channel));
+        let session = &self.session;
+        let input = ChildStdin::new(Arc::clone(channel), session.clone());
+        let output = ChildStdout::new(Arc::clone(channel), session.clone());
+        let errors = ChildStderr::new(Arc::clone(channel), session.clone());
         let mut copies = Copies::default();
         let stdin = match stdin {
             Stdio::Piped => Some(input),

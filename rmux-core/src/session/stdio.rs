@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Session;
 use crate::error::Result;
 use crate::link::{Broken, Channel, Stream};
 
@@ -49,11 +50,15 @@ impl Stdio {
 #[derive(Debug)]
 pub struct ChildStdin {
     channel: Arc<Channel>,
+    _session: Session,
 }
 
 impl ChildStdin {
-    pub(super) fn new(channel: Arc<Channel>) -> Self {
-        Self { channel }
+    pub(super) fn new(channel: Arc<Channel>, session: Session) -> Self {
+        Self {
+            channel,
+            _session: session,
+        }
     }
 }
 
@@ -99,6 +104,8 @@ impl Drop for ChildStdin {
 #[derive(Debug)]
 struct Output {
     channel: Arc<Channel>,
+    /// What is read here must not end with the other handles.
+    _session: Session,
     stream: Stream,
     rest: Bytes,
 }
@@ -142,14 +149,15 @@ macro_rules! output_stream {
         /// Reading is never needed for the command, or for other commands of the session, to go
         /// on: what is not read is kept (see
         /// [`Config::memory_budget`](crate::Config::memory_budget)). Dropping it throws the rest
-        /// away.
+        /// away. It keeps its session's connection open.
         #[derive(Debug)]
         pub struct $name(Output);
 
         impl $name {
-            pub(super) fn new(channel: Arc<Channel>) -> Self {
+            pub(super) fn new(channel: Arc<Channel>, session: Session) -> Self {
                 Self(Output {
                     channel,
+                    _session: session,
                     stream: $stream,
                     rest: Bytes::new(),
                 })

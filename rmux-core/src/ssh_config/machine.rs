@@ -15,6 +15,7 @@ use std::process::Command;
 use rmux_proto::ssh_config::{AddressFamily, Environment, FileAnswer, NameAnswer, Origin};
 
 use super::{MatchExec, Policy, account, programs};
+use crate::shell::user_shell;
 
 /// No configuration is larger than this, and a device may have no end.
 const LARGEST_FILE: u64 = 64 << 20;
@@ -81,8 +82,7 @@ impl Environment for Machine {
         if !self.may_run() {
             return Err(format!("Match exec is not allowed to run \"{shown}\" here"));
         }
-        let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-        let mut shell = Command::new(shell);
+        let mut shell = Command::new(user_shell());
         shell.arg("-c").arg(OsStr::from_bytes(command));
         let status = programs::status(&mut shell, self.policy.program_limit)
             .map_err(|error| format!("Match exec \"{shown}\": {error}"))?;

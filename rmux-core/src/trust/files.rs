@@ -1,13 +1,17 @@
-//! The `known_hosts` files: read whole, appended to under a lock, never truncated.
+//! The `known_hosts` files: read whole, appended to and rewritten under a lock, never truncated.
+//!
+//! Knows which names and keys are to be written, and nothing of why.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use rmux_proto::known_hosts::{self, FileKind, HostKey, HostName, KnownHosts};
 
+use super::locked::{self, Locked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
+
+/// No list of hosts is larger, and a device may have no end.
+const LARGEST_FILE: u64 = 256 << 20;
 
 /// Reads the user's files, then the system's. One that does not exist is empty; any other that
 /// cannot be read is an error where new keys are accepted unseen, because the key that it holds
@@ -23,7 +27,7 @@ pub(super) fn load(host: &Host, accepts_unseen: bool) -> Result<KnownHosts> {
         .iter()
         .map(|path| (path, FileKind::Global));
     for (path, kind) in user.chain(global) {
-        match std::fs::read(path) {
+        match read(path, LARGEST_FILE) {
             Ok(bytes) => known.add_file(path.display().to_string(), kind, bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) if accepts_unseen => {
@@ -37,34 +41,107 @@ pub(super) fn load(host: &Host, accepts_unseen: bool) -> Result<KnownHosts> {
     Ok(known)
 }
 
-/// Appends the key to the first of the user's files, which is created where there is none.
-///
-/// # Errors
-/// [`ErrorKind::InvalidInput`] for a name that would mean other hosts too, or break the line.
-pub(super) fn remember(host: &Host, name: &HostName, key: &HostKey) -> Result<()> {
-    let Some(path) = host.user_known_hosts.first() else {
-        return Ok(());
+/// The bytes of a file, which must not be larger than this.
+pub(super) fn read(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(largest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        let message = format!("it is larger than {largest} bytes");
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            message,
+        ));
+    }
+    Ok(bytes)
+}
+
+/// The bytes of each of the user's files, in order. One that does not exist is empty.
+pub(super) fn read_user_files(host: &Host) -> std::io::Result<Vec<Vec<u8>>> {
+    let one = |path| match read(path, LARGEST_FILE) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
     };
+    host.user_known_hosts.iter().map(|path| one(path)).collect()
+}
+
+/// Whether the host's name may stand in `known_hosts`: not where it would mean other hosts too, or
+/// break the line.
+pub(super) fn may_be_recorded(host: &Host) -> bool {
     let bare = match &host.host_key_alias {
         Some(alias) => without_port(alias),
         None => &host.hostname,
     };
-    if !known_hosts::may_be_recorded(bare) {
+    known_hosts::may_be_recorded(bare)
+}
+
+/// Appends the key under all of `names` to the first of the user's files, which is created where
+/// there is none. Without such a file, nothing is done.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for a name that may not be recorded.
+pub(super) fn remember(host: &Host, names: &[&HostName], key: &HostKey) -> Result<()> {
+    let Some(path) = host.user_known_hosts.first() else {
+        return Ok(());
+    };
+    if !may_be_recorded(host) {
+        let bare = host.host_key_alias.as_ref().unwrap_or(&host.hostname);
         let message = format!("{bare:?} cannot stand in known_hosts");
         let error = Error::new(ErrorKind::InvalidInput, "remember host key", message);
         return Err(error.with_host(&host.name));
     }
-    let looked_up = String::from_utf8_lossy(name.lookup()).into_owned();
-    let line = if host.hash_known_hosts {
-        let mut salt = [0; 20];
-        rand::fill(&mut salt);
-        known_hosts::render_hashed(name, &salt, key)
+    let lines = if host.hash_known_hosts {
+        let hashed = |name: &&HostName| known_hosts::render_hashed(name, &salt(), key);
+        names.iter().map(hashed).collect()
     } else {
-        known_hosts::render_plain(&[&looked_up], key)
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| String::from_utf8_lossy(name.lookup()))
+            .collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        known_hosts::render_plain(&names, key)
     };
-    append(path, line.as_bytes()).map_err(|error| {
+    append(path, lines.as_bytes()).map_err(|error| {
         Error::io("remember host key", path.display(), error).with_host(&host.name)
     })
+}
+
+/// Makes `keys` the keys of `names` in a file: what else it holds for them goes, and what it lacks
+/// is added. The file keeps its mode and owner; one that cannot be written stays as it is.
+///
+/// `agreed` sees the file as it is under the lock, and may still say no.
+///
+/// Returns whether the file was changed.
+pub(super) fn replace(
+    path: &Path,
+    names: &[&HostName],
+    keys: &[HostKey],
+    hashed: bool,
+    agreed: impl FnOnce(&[u8]) -> std::io::Result<bool>,
+) -> std::io::Result<bool> {
+    let mut file = Locked::open_existing(path)?;
+    let old = file.read(LARGEST_FILE)?;
+    if !agreed(&old)? {
+        return Ok(false);
+    }
+    let salts: Option<Vec<[u8; 20]>> = hashed.then(|| keys.iter().map(|_| salt()).collect());
+    let mut new = None;
+    for name in names {
+        let current: &[u8] = new.as_deref().unwrap_or(&old);
+        let replaced = known_hosts::replace_keys(current, name, keys, salts.as_deref());
+        new = replaced.or(new);
+    }
+    match new {
+        Some(new) => file.replace(&new).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+fn salt() -> [u8; 20] {
+    let mut salt = [0; 20];
+    rand::fill(&mut salt);
+    salt
 }
 
 /// An alias may be spelled as `known_hosts` spells a name with its port: `[name]:port`.
@@ -76,43 +153,13 @@ fn without_port(alias: &str) -> &str {
     inner.unwrap_or(alias)
 }
 
-/// Adds a line at the end. One `write` under an exclusive lock, so that neither another rmux nor a
+/// Adds lines at the end. One `write` under an exclusive lock, so that neither another rmux nor a
 /// crash leaves half a line between others.
-fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+fn append(path: &Path, lines: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        create_private(folder)?;
+        locked::create_private(folder)?;
     }
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.lock()?;
-    let mut text = Vec::with_capacity(line.len() + 1);
-    if !ends_in_newline(&mut file)? {
-        text.push(b'\n');
-    }
-    text.extend_from_slice(line);
-    file.write_all(&text)?;
-    file.sync_data()
-}
-
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn ends_in_newline(file: &mut File) -> std::io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+    Locked::open_or_create(path)?.append(lines)
 }
 
 #[cfg(test)]
@@ -171,12 +218,12 @@ mod tests {
             host.hash_known_hosts = hashed;
             for name in evil {
                 host.host_key_alias = Some(name.to_owned());
-                let error = remember(&host, &HostName::alias(name), &key).unwrap_err();
+                let error = remember(&host, &[&HostName::alias(name)], &key).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
                 assert!(error.message().ends_with("cannot stand in known_hosts"));
                 host.host_key_alias = None;
                 host.hostname = name.to_owned();
-                let refused = remember(&host, &HostName::new(name, 2222), &key);
+                let refused = remember(&host, &[&HostName::new(name, 2222)], &key);
                 assert!(refused.is_err(), "{name:?}");
             }
         }
@@ -184,7 +231,7 @@ mod tests {
         host.hash_known_hosts = false;
         for good in ["the-box", "[127.0.0.1]:2222", "[::1]:22", "fe80::1%eth0"] {
             host.host_key_alias = Some(good.to_owned());
-            remember(&host, &HostName::alias(good), &key).unwrap();
+            remember(&host, &[&HostName::alias(good)], &key).unwrap();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
     }

@@ -30,8 +30,9 @@ async fn each_algorithm_alone_carries_a_command() {
             "KexAlgorithms",
             "curve25519-sha256 curve25519-sha256@libssh.org ecdh-sha2-nistp256 \
              ecdh-sha2-nistp384 ecdh-sha2-nistp521 diffie-hellman-group-exchange-sha256 \
-             diffie-hellman-group16-sha512 diffie-hellman-group14-sha256 \
-             diffie-hellman-group14-sha1",
+             diffie-hellman-group16-sha512 diffie-hellman-group18-sha512 \
+             diffie-hellman-group14-sha256 diffie-hellman-group14-sha1 \
+             diffie-hellman-group-exchange-sha1",
         ),
         (
             "HostKeyAlgorithms",

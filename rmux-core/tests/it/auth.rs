@@ -1,7 +1,14 @@
-//! Logging in: passwords, questions and what is common; [`keys`] and [`agents`] have their own.
+//! Logging in: passwords, questions and what is common; keys, agents, certificates and steps have
+//! their own.
 
 mod agents;
+mod certificates;
+mod formats;
+mod forwarding;
+mod kept;
 mod keys;
+mod order;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -122,6 +129,18 @@ fn make_key(path: &Path, arguments: &[&str], passphrase: &str) {
     assert!(made.success());
 }
 
+/// Makes `<key>-cert.pub`, signed by `authority`.
+fn certify(authority: &Path, key: &Path, arguments: &[&str]) {
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-I", "id", "-s"])
+        .arg(authority)
+        .args(arguments)
+        .arg(key.with_extension("pub"))
+        .status()
+        .expect("ssh-keygen runs");
+    assert!(made.success());
+}
+
 async fn embedded(server: &EmbeddedServer) -> Config {
     Config::new()
         .config_file(ConfigFile::None)
@@ -173,6 +192,7 @@ async fn questions_round_by_round() {
             Round::new("", "first")
                 .secret("PIN: ", "1234")
                 .echoed("Name: ", "me"),
+            Round::new("", "a push was sent"),
             Round::new("", "second").secret("Code: ", "99"),
         ])
         .start()
@@ -180,9 +200,11 @@ async fn questions_round_by_round() {
         .unwrap();
     let config = embedded(&server).await;
     let script = Arc::new(Script::default());
-    *script.answers.lock().unwrap() = vec![vec!["1234", "me"], vec!["99"]];
+    *script.answers.lock().unwrap() = vec![vec!["1234", "me"], vec![], vec!["99"]];
     lets_in(config.clone().prompter(script.clone())).await;
-    assert_eq!(script.asked(), ["first: PIN: -,Name: +", "second: Code: -"]);
+    let asked = script.asked();
+    assert_eq!(asked[..2], ["first: PIN: -,Name: +", "a push was sent: "]);
+    assert_eq!(asked[2..], ["second: Code: -"]);
 
     // Giving up at the second round ends the attempt.
     let script = Arc::new(Script::default());

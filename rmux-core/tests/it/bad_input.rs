@@ -9,7 +9,7 @@ use rmux_testkit::sshd::Sshd;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::fixture::{connect, eventually, relayed, session, within};
+use crate::fixture::{connect, relayed, session, within};
 
 /// Connects, which must fail by this time, and checks the form of the error.
 async fn fails(destination: &str, config: Config, kind: ErrorKind, limit: Duration) -> Error {
@@ -270,64 +270,6 @@ async fn a_server_that_dies_amid_output() {
 }
 
 /// Everything above, again and again: nothing of it may stay.
-#[tokio::test]
-async fn failures_leave_no_task_and_no_descriptor() {
-    let sshd = Sshd::start();
-    let silent = Relay::to(sshd.addr()).drop_all().start().await;
-    let refusing = Relay::to(sshd.addr()).refuse().start().await;
-    let stranger = || {
-        bare(sshd.port())
-            .user(sshd.user())
-            .option(
-                "UserKnownHostsFile",
-                sshd.known_hosts().display().to_string(),
-            )
-            .option("IdentityFile", sshd.stranger_key().display().to_string())
-    };
-    let hasty = Duration::from_millis(150);
-    let round = || async {
-        let failures = [
-            (
-                bare(silent.port()).connect_timeout(hasty),
-                ErrorKind::TimedOut,
-            ),
-            (bare(refusing.port()), ErrorKind::ConnectFailed),
-            (
-                bare(sshd.port()).option("UserKnownHostsFile", "none"),
-                ErrorKind::HostKeyUnknown,
-            ),
-            (stranger(), ErrorKind::AuthFailed),
-            (bare(22).option("Port", "none"), ErrorKind::ConfigInvalid),
-        ];
-        for (config, kind) in failures {
-            fails("127.0.0.1", config, kind, SOON).await;
-        }
-        let session = session(&sshd).await;
-        session.close().await;
-        session.command("true").output().await.unwrap_err();
-    };
-    round().await;
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let (tasks_before, descriptors_before) = (tasks(), descriptors());
-    for _ in 0..8 {
-        round().await;
-    }
-    eventually(SOON, "the tasks are gone", || tasks() <= tasks_before).await;
-    // Other tests of this process open and close theirs meanwhile: wait for a quiet moment.
-    let limit = Duration::from_secs(60);
-    eventually(limit, "the descriptors are closed", || {
-        descriptors() <= descriptors_before
-    })
-    .await;
-    assert!(sshd.wait_until(SOON, |sshd| sshd.connections() == 0));
-}
-
 #[tokio::test]
 async fn use_after_close() {
     let sshd = Sshd::start();

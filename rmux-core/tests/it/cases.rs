@@ -1,4 +1,10 @@
-//! The shared cases, in Rust.
+//! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
+//! pool in `pooling`.
+
+mod pooling;
+mod resolving;
+
+use std::collections::BTreeMap;
 
 use std::time::Duration;
 
@@ -11,43 +17,65 @@ use crate::fixture::config;
 
 #[tokio::test]
 async fn shared_cases_hold() {
+    let all = cases::all();
     let plain = Sshd::start();
     let accepting = Sshd::builder().option("AcceptEnv", "*").start();
-    let mut failures = Vec::new();
-    let mut run = 0;
-    for sshd in [&plain, &accepting] {
-        let session = Session::connect("127.0.0.1", config(sshd)).await.unwrap();
-        for case in cases::all() {
-            // Where nothing of the environment is sent, both servers would say the same.
-            if std::ptr::eq(sshd, &accepting) && case.request.env.is_empty() {
-                continue;
-            }
-            run += 1;
-            if let Err(why) = check(&case, sshd, &session).await {
-                failures.push(format!("{}: {why}", case.name));
-            }
-        }
-        session.close().await;
+    let mut others: BTreeMap<&[String], Vec<&Case>> = BTreeMap::new();
+    for case in &all {
+        others.entry(&case.sshd).or_default().push(case);
     }
-    assert!(run > 50, "only {run} cases");
+    let common = others.remove(&[][..]).expect("most need no settings");
+    // Where nothing of the environment is sent, both servers would say the same.
+    let with_env = common.iter().copied();
+    let with_env = with_env
+        .filter(|case| !case.request.env.is_empty())
+        .collect();
+    let mut failures = run(&plain, &common).await;
+    failures.extend(run(&accepting, &with_env).await);
+    for (lines, cases) in others {
+        let mut builder = Sshd::builder();
+        for line in lines {
+            let (keyword, value) = line.split_once(' ').expect("a keyword and its value");
+            builder = builder.option(keyword, value);
+        }
+        failures.extend(run(&builder.start(), &cases).await);
+    }
+    assert!(all.len() > 50, "only {} cases", all.len());
     assert!(
         failures.is_empty(),
-        "of {run} cases\n{}",
+        "of {} cases\n{}",
+        all.len(),
         failures.join("\n")
     );
 }
 
+/// What is wrong with these cases on this server.
+async fn run(sshd: &Sshd, cases: &Vec<&Case>) -> Vec<String> {
+    let session = Session::connect("127.0.0.1", config(sshd)).await.unwrap();
+    let mut failures = Vec::new();
+    for case in cases {
+        if let Err(why) = check(case, sshd, &session).await {
+            failures.push(format!("{}: {why}", case.name));
+        }
+    }
+    session.close().await;
+    failures
+}
+
 async fn check(case: &Case, sshd: &Sshd, session: &Session) -> Result<(), String> {
     match (request(case, sshd, session).await, &case.expect.end) {
-        (Ok(output), End::Code(code)) if output.status.code() == Some(*code) => {
+        (Ok((_, has_pty)), _) if case.expect.pty.is_some_and(|wanted| wanted != has_pty) => {
+            Err(format!("it has a terminal: {has_pty}"))
+        }
+        (Ok((output, _)), End::Code(code)) if output.status.code() == Some(*code) => {
             streams(case, &output)
         }
-        (Ok(output), End::Signal(signal))
+        (Ok((output, _)), End::Signal(signal))
             if output.status.signal().is_some_and(|s| s.name() == signal) =>
         {
             streams(case, &output)
         }
-        (Ok(output), expected) => Err(format!(
+        (Ok((output, _)), expected) => Err(format!(
             "{} instead of {expected:?}; {}",
             output.status,
             String::from_utf8_lossy(&output.stderr)
@@ -68,10 +96,19 @@ fn streams(case: &Case, output: &Output) -> Result<(), String> {
         .map_err(|why| format!("stderr: {why}"))
 }
 
-async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<Output, Error> {
+/// What comes of a case, and whether it had a terminal.
+async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<(Output, bool), Error> {
     let own;
     let session = match case.target {
-        Target::Server => session,
+        Target::Server if case.request.options.is_empty() => session,
+        Target::Server => {
+            let options = case.request.options.iter();
+            let config = options.fold(config(sshd), |config, (key, value)| {
+                config.option(key, value)
+            });
+            own = Session::connect("127.0.0.1", config).await?;
+            &own
+        }
         target => {
             own = connect(target, sshd).await?;
             &own
@@ -84,19 +121,25 @@ async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<Output, 
             command
         }
         Command::Shell(line) => session.shell(line),
+        Command::Subsystem(name) => session.subsystem(name),
     };
     command.envs(&case.request.env);
     if let Some(directory) = &case.request.cwd {
         command.current_dir(directory);
     }
-    if let Some(pty) = &case.request.pty {
-        command.pty(Pty::new(&pty.term).size(pty.columns.into(), pty.rows.into()));
+    if let Some(wanted) = &case.request.pty {
+        let pty = Pty::new(&wanted.term).size(wanted.columns.into(), wanted.rows.into());
+        command.pty(if wanted.optional { pty.optional() } else { pty });
+        command.stdin(Stdio::Null);
+        let child = command.spawn().await?;
+        let has_pty = child.has_pty();
+        return Ok((child.wait_with_output().await?, has_pty));
     }
     if let Some(input) = &case.request.stdin {
         // An empty input is an input: it is sent and ended, not left out.
         command.stdin(Stdio::Piped).input(input.clone());
     }
-    command.output().await
+    Ok((command.output().await?, false))
 }
 
 async fn connect(target: Target, sshd: &Sshd) -> Result<Session, Error> {

@@ -221,3 +221,66 @@ async fn different_settings_or_ways_do_not_share() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_unused_session_lingers_and_is_used_again() {
+    let sshd = Sshd::start();
+    let pool = Pool::new(config(&sshd).linger(Duration::from_millis(700)));
+    for _ in 0..3 {
+        let session = pool.session("127.0.0.1").await.unwrap();
+        works(&session).await;
+        drop(session);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    // Used anew before the time was over each time, and longer than that in the end.
+    let session = pool.session("127.0.0.1").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    works(&session).await;
+    assert_eq!(sshd.connections_accepted(), 1);
+    drop(session);
+    eventually(LIMIT, "its time is over", || sshd.connections() == 0).await;
+    assert!(pool.sessions().is_empty());
+    let session = pool.session("127.0.0.1").await.unwrap();
+    assert_eq!(sshd.connections_accepted(), 2);
+    drop(session);
+}
+
+#[tokio::test]
+async fn nothing_lingers_without_its_pool() {
+    let (hop, target) = (Sshd::start(), Sshd::start());
+    let map = Map::of(
+        &[("hop", &hop), ("target", &target)],
+        "Host target\n ProxyJump hop\n",
+    );
+    let lingering = || map.config().linger(Duration::from_secs(600));
+    let pool = Pool::new(lingering());
+    let used = pool.session("target").await.unwrap();
+    drop(pool.session("hop").await.unwrap());
+    let connections = || target.connections() + hop.connections();
+    drop(pool);
+    works(&used).await;
+    drop(used);
+    eventually(LIMIT, "the used one ends, and its way", || {
+        connections() == 0
+    })
+    .await;
+
+    let pool = Pool::new(lingering());
+    drop(pool.session("target").await.unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(connections(), 2, "both linger");
+    drop(pool);
+    eventually(LIMIT, "the unused ones end", || connections() == 0).await;
+
+    drop(
+        rmux_core::Session::connect("target", lingering())
+            .await
+            .unwrap(),
+    );
+    eventually(LIMIT, "one without a pool", || connections() == 0).await;
+
+    let pool = Pool::new(lingering());
+    drop(pool.session("target").await.unwrap());
+    within(LIMIT, "closing", pool.close()).await;
+    eventually(LIMIT, "lingering ones are closed", || connections() == 0).await;
+}

@@ -1,5 +1,12 @@
 //! Host keys: known, unknown, changed, revoked, and what the policies make of them.
 
+mod certificates;
+mod command;
+mod lying;
+mod revoked;
+mod setup;
+mod update;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

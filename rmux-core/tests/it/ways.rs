@@ -124,21 +124,139 @@ async fn programs_that_fail_or_hang_are_said_and_ended() {
     let last = Sshd::start();
     let map = Map::of(&[("last", &last)], "");
     let with = |command: &str| map.config().option("ProxyCommand", command);
-    for failing in [
-        "exit 3",
-        "no-such-program-anywhere 2>/dev/null",
-        "echo hello",
+    for (failing, told) in [
+        ("exit 3", "exit status 3"),
+        ("no-such-program-anywhere 2>/dev/null", "exit status 127"),
+        ("echo hello", "it said \"hello\""),
+        ("echo hello; exit 4", "exit status 4"),
+        ("kill -9 $$", "signal 9"),
+        ("head -c 20000 /dev/zero", "NUL"),
+        ("yes hello", "1024 lines"),
+        // It runs on, and says no more.
+        ("exec sleep 6200 >&-", "closed the connection"),
     ] {
-        let connecting = Session::connect("last", with(failing));
+        // `exec`, which comes before it, wants a program.
+        let line = format!("sh -c '{failing}'");
+        let connecting = Session::connect("last", with(&line));
         let error = within(LIMIT, "the failure", connecting).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectFailed, "{failing}: {error}");
-        assert!(error.to_string().contains("ProxyCommand"), "{error}");
+        for told in [told, "the ProxyCommand"] {
+            assert!(error.message().contains(told), "{failing}: {error}");
+        }
+        let by_status = told.contains("status");
+        let by_stderr = error.message().contains("standard error");
+        assert!(by_stderr || !by_status, "{failing}: {error}");
     }
     let hanging = with("sleep 6201").connect_timeout(Duration::from_millis(600));
     let error = within(LIMIT, "the deadline", Session::connect("last", hanging)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
-    eventually(LIMIT, "the program is ended", || !runs("6201")).await;
-    let passing = with("true").option("ProxyUseFdpass", "yes");
-    let error = Session::connect("last", passing).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    eventually(LIMIT, "the programs are ended", || {
+        !runs("6200") && !runs("6201")
+    })
+    .await;
+    for (key, value) in [("ProxyUseFdpass", "yes"), ("ProxyCommand", "-")] {
+        let config = match key {
+            "ProxyCommand" => with(value),
+            _ => with("true").option(key, value),
+        };
+        let error = Session::connect("last", config).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.message().contains(key), "{error}");
+    }
+}
+
+/// The way through `hop` by a program that has started another one, and ends by neither the end of
+/// its input nor SIGHUP.
+fn stubborn(map: &Map, marks: [&str; 2]) -> String {
+    let [first, second] = marks;
+    format!(
+        "sh -c 'trap \"\" HUP TERM; sleep {first} & ssh -F {} -W %h:%p hop; sleep {second}'",
+        map.path().display()
+    )
+}
+
+#[tokio::test]
+async fn a_program_is_killed_with_all_it_has_started() {
+    let (hop, last) = (Sshd::start(), Sshd::start());
+    let map = Map::of(&[("hop", &hop), ("last", &last)], "");
+    let line = stubborn(&map, ["6202", "6203"]);
+    let config = || map.config().option("ProxyCommand", &line);
+    let session = Session::connect("last", config()).await.unwrap();
+    works(&session).await;
+    assert!(runs("6202"));
+    within(LIMIT, "close", session.close()).await;
+    let gone = || !runs("6202") && !runs("6203");
+    eventually(Duration::from_millis(500), "closed is closed", gone).await;
+
+    let session = Session::connect("last", config()).await.unwrap();
+    drop(session);
+    eventually(LIMIT, "what was dropped is killed", gone).await;
+
+    // And a runtime that ends takes the program with it.
+    let config = config();
+    let thread = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let session = runtime.block_on(Session::connect("last", config)).unwrap();
+        drop(runtime);
+        drop(session);
+    });
+    thread.join().unwrap();
+    eventually(LIMIT, "what was left is killed", gone).await;
+    eventually(LIMIT, "the hop is let go of", || hop.connections() == 0).await;
+}
+
+/// At a terminal a program must be able to ask there, and is still ended with all it has started.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_asks_at_the_terminal() {
+    use tokio::io::AsyncWriteExt;
+
+    const INNER: &str = "RMUX_TEST_AT_TERMINAL";
+    if std::env::var_os(INNER).is_none() {
+        // The same test again, at a terminal of its own.
+        let program = std::env::current_exe().unwrap();
+        let line = format!(
+            "'{}' --exact ways::a_program_asks_at_the_terminal --nocapture",
+            program.display()
+        );
+        let mut child = tokio::process::Command::new("script")
+            .args(["-qefc", &line, "/dev/null"])
+            .env(INNER, "1")
+            .env("SHELL", "/bin/sh")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("script(1) of util-linux is installed");
+        let mut typing = child.stdin.take().unwrap();
+        let output = tokio::spawn(child.wait_with_output());
+        // Each line typed is an answer to the one question, whenever it comes.
+        while !output.is_finished() {
+            let _ = typing.write_all(b"please\n").await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let output = output.await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        return;
+    }
+    let (hop, last) = (Sshd::start(), Sshd::start());
+    let map = Map::of(&[("hop", &hop), ("last", &last)], "");
+    let line = stubborn(&map, ["6204", "6205"]);
+    let line = line.replacen(
+        "sh -c '",
+        "sh -c 'read word </dev/tty; test $word = please || exit 5; ",
+        1,
+    );
+    let config = map.config().option("ProxyCommand", line);
+    let session = within(LIMIT, "the way", Session::connect("last", config))
+        .await
+        .unwrap();
+    works(&session).await;
+    assert!(runs("6204"));
+    within(LIMIT, "close", session.close()).await;
+    eventually(LIMIT, "all is ended", || !runs("6204") && !runs("6205")).await;
 }

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 /// client_key_encrypted with --passphrase.
 ///
 /// Commands on stdin, one a line, answered with one line of JSON each: status (connections,
-/// sessions, and with --log-channels open_channels and channels_opened); and for sshd log,
-/// suspend, resume, kill, kill-connections.
+/// sessions; of sshd also accepted, the connections since the start, and with --log-channels
+/// open_channels and channels_opened); and for sshd log, suspend, resume, kill, kill-connections.
 #[derive(Parser)]
 #[command(name = "rmux-testd", version)]
 struct Arguments {
@@ -46,6 +46,10 @@ struct Arguments {
     /// A keyboard-interactive question and its answer; each is a round. Repeatable.
     #[arg(long, value_name = "PROMPT=ANSWER", requires = "embedded")]
     question: Vec<String>,
+    /// A whole keyboard-interactive round, after those of --question: a JSON object with name,
+    /// instructions and prompts, each an object with text, answer and echo. Repeatable.
+    #[arg(long, value_name = "JSON", requires = "embedded", value_parser = round)]
+    round: Vec<Round>,
     /// Variables the embedded server accepts, with wildcards. Repeatable.
     #[arg(long, value_name = "PATTERN", requires = "embedded")]
     accept_env: Vec<String>,
@@ -96,6 +100,7 @@ fn serve_sshd(arguments: &Arguments) {
             "status" => {
                 let mut status = json!({
                     "connections": sshd.connections(),
+                    "accepted": sshd.connections_accepted(),
                     "sessions": sshd.open_sessions(),
                 });
                 if arguments.log_channels {
@@ -146,7 +151,7 @@ fn serve_embedded(arguments: &Arguments) {
             .unwrap_or_else(|| panic!("--question {question:?} is not \"PROMPT=ANSWER\""));
         Round::new("", "").secret(prompt, answer)
     });
-    builder = builder.keyboard_interactive(rounds);
+    builder = builder.keyboard_interactive(rounds.chain(arguments.round.iter().cloned()));
     for pattern in &arguments.accept_env {
         builder = builder.accept_env(pattern);
     }
@@ -176,6 +181,35 @@ fn serve_embedded(arguments: &Arguments) {
         _ => None,
     });
     runtime.block_on(server.stop());
+}
+
+/// A round as `--round` has it.
+fn round(json: &str) -> Result<Round, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        instructions: String,
+        prompts: Vec<Prompt>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Prompt {
+        text: String,
+        answer: String,
+        echo: bool,
+    }
+    let asked: Asked = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let round = Round::new(&asked.name, &asked.instructions);
+    Ok(asked
+        .prompts
+        .iter()
+        .fold(round, |round, prompt| match prompt.echo {
+            true => round.echoed(&prompt.text, &prompt.answer),
+            false => round.secret(&prompt.text, &prompt.answer),
+        }))
 }
 
 /// Answers commands until stdin closes.

@@ -79,6 +79,10 @@ pub(super) struct Settings {
     pub(super) home: PathBuf,
     pub(super) max_sessions: usize,
     max_auth_attempts: usize,
+    /// Whether each method has to succeed.
+    pub(super) in_steps: bool,
+    /// Whether every command makes the server open a channel to the client's agent.
+    pub(super) asks_agent: bool,
 }
 
 impl Default for EmbeddedServerBuilder {
@@ -97,6 +101,8 @@ impl Default for EmbeddedServerBuilder {
                 home: variable("HOME").unwrap_or_else(|| "/".into()),
                 max_sessions: 10,
                 max_auth_attempts: 6,
+                in_steps: false,
+                asks_agent: false,
             },
         }
     }
@@ -172,6 +178,22 @@ impl EmbeddedServerBuilder {
         self
     }
 
+    /// Lets in who succeeds by every method that is set up: a key first, then the answers, then the
+    /// password (`AuthenticationMethods publickey,keyboard-interactive,password`). Default: any
+    /// one of them is enough.
+    pub fn in_steps(mut self) -> Self {
+        self.settings.in_steps = true;
+        self
+    }
+
+    /// With every command, also opens a channel to the client's agent, whether the client forwards
+    /// one or not, as a hostile server would. What came of it is counted:
+    /// [`agent_channels`](super::EmbeddedServer::agent_channels).
+    pub fn asks_agent(mut self) -> Self {
+        self.settings.asks_agent = true;
+        self
+    }
+
     pub(super) fn finish(self) -> io::Result<(Settings, SocketAddr)> {
         let mut settings = self.settings;
         for line in &self.keys {
@@ -227,8 +249,15 @@ impl Settings {
         }
     }
 
-    /// The ways to log in.
+    /// The ways to begin to log in.
     pub(super) fn methods(&self) -> MethodSet {
+        let all = self.all_methods();
+        let first = if self.in_steps { 1 } else { all.len() };
+        MethodSet::from(&all[..first.min(all.len())])
+    }
+
+    /// Every method that is set up, in order.
+    pub(super) fn all_methods(&self) -> MethodSet {
         let mut methods = MethodSet::empty();
         for (method, on) in [
             (MethodKind::PublicKey, !self.keys.is_empty()),

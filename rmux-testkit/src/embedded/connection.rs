@@ -11,7 +11,9 @@ use russh::keys::PublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Pty, Sig};
+use russh::{
+    Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Pty, Sig,
+};
 use tokio::sync::mpsc;
 
 use super::builder::Settings;
@@ -31,6 +33,8 @@ pub(super) struct Connection {
     peer: SocketAddr,
     /// The round of a keyboard-interactive login whose answers are awaited.
     round: usize,
+    /// Methods that have succeeded, where several must.
+    steps: usize,
     channels: Channels,
 }
 
@@ -66,6 +70,7 @@ impl Connection {
             local,
             peer,
             round: 0,
+            steps: 0,
             channels: Channels::default(),
         }
     }
@@ -146,26 +151,40 @@ impl Connection {
         let _ = inbox.send(input).await;
     }
 
-    fn accept_if(&self, condition: bool) -> Auth {
-        if condition {
+    fn accept_if(&mut self, condition: bool) -> Auth {
+        let all = self.settings.all_methods();
+        if condition && self.settings.in_steps {
+            self.steps += 1;
+        }
+        if condition && (!self.settings.in_steps || self.steps >= all.len()) {
             return Auth::Accept;
         }
+        let next = match self.settings.in_steps {
+            true => MethodSet::from(&all[self.steps..][..1]),
+            false => all,
+        };
         Auth::Reject {
             // By default the engine allows each method once.
-            proceed_with_methods: Some(self.settings.methods()),
-            partial_success: false,
+            proceed_with_methods: Some(next),
+            partial_success: condition,
         }
     }
 
+    /// Whether it is this method's turn.
+    fn is_due(&self, method: MethodKind) -> bool {
+        let all = self.settings.all_methods();
+        !self.settings.in_steps || all.get(self.steps) == Some(&method)
+    }
+
     /// The question after `self.round` rounds were answered.
-    fn ask(&self) -> Auth {
+    fn ask(&mut self) -> Auth {
         match self.settings.rounds.get(self.round) {
             Some(round) => Auth::Partial {
                 name: Cow::Owned(round.name.clone()),
                 instructions: Cow::Owned(round.instructions.clone()),
                 prompts: Cow::Owned(round.prompts.clone()),
             },
-            None => Auth::Accept,
+            None => self.accept_if(true),
         }
     }
 }
@@ -199,7 +218,8 @@ impl Handler for Connection {
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        let right = self.settings.password.as_deref() == Some(password);
+        let right = self.settings.password.as_deref() == Some(password)
+            && self.is_due(MethodKind::Password);
         Ok(self.accept_if(right && user == self.settings.user))
     }
 
@@ -208,7 +228,10 @@ impl Handler for Connection {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.accept_if(self.knows(user, offer.public_key)))
+        match self.knows(user, offer.public_key) && self.is_due(MethodKind::PublicKey) {
+            true => Ok(Auth::Accept),
+            false => Ok(self.accept_if(false)),
+        }
     }
 
     async fn auth_publickey(
@@ -216,7 +239,8 @@ impl Handler for Connection {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.accept_if(self.knows(user, key.public_key)))
+        let known = self.knows(user, key.public_key) && self.is_due(MethodKind::PublicKey);
+        Ok(self.accept_if(known))
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -225,7 +249,8 @@ impl Handler for Connection {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        if self.settings.rounds.is_empty() || user != self.settings.user {
+        let due = self.is_due(MethodKind::KeyboardInteractive);
+        if !due || self.settings.rounds.is_empty() || user != self.settings.user {
             return Ok(self.accept_if(false));
         }
         let Some(answers) = response else {
@@ -384,6 +409,13 @@ impl Handler for Connection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.settings.asks_agent {
+            let (counts, handle) = (self.counts.clone(), session.handle());
+            tokio::spawn(async move {
+                let opened = handle.channel_open_agent().await;
+                counts.agent_channel(opened.is_ok());
+            });
+        }
         let success = self.start(id, &Work::Command(command.to_vec()), session);
         answer(session, id, success)
     }

@@ -60,6 +60,18 @@ pub struct EmbeddedServer {
 pub(super) struct Counts {
     connections: AtomicUsize,
     programs: AtomicUsize,
+    agents_opened: AtomicUsize,
+    agents_refused: AtomicUsize,
+}
+
+impl Counts {
+    fn agent_channel(&self, opened: bool) {
+        let count = match opened {
+            true => &self.agents_opened,
+            false => &self.agents_refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl EmbeddedServer {
@@ -101,6 +113,16 @@ impl EmbeddedServer {
     /// Number of programs and SFTP servers running behind channels.
     pub fn programs(&self) -> usize {
         self.counts.programs.load(Ordering::Relaxed)
+    }
+
+    /// How many channels to the client's agent the client granted, and how many it refused; see
+    /// [`asks_agent`](EmbeddedServerBuilder::asks_agent).
+    pub fn agent_channels(&self) -> (usize, usize) {
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        (
+            count(&self.counts.agents_opened),
+            count(&self.counts.agents_refused),
+        )
     }
 
     /// Stops: closes the port and every connection, ends the programs it started (SIGHUP, then

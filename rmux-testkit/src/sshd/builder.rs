@@ -19,7 +19,7 @@ pub(super) const AUTHORIZED_KEYS: &str = "authorized_keys";
 pub(super) const KNOWN_HOSTS: &str = "known_hosts";
 pub(super) const LOG: &str = "sshd.log";
 pub(super) const HOME: &str = "home";
-const CONFIG: &str = "sshd_config";
+pub(super) const CONFIG: &str = "sshd_config";
 const PID_FILE: &str = "sshd.pid";
 
 /// Times another port is tried when somebody else got the first one.
@@ -319,7 +319,7 @@ fn create_separation_folder(log: &str) -> bool {
         .is_ok()
 }
 
-fn find_sshd() -> PathBuf {
+pub(super) fn find_sshd() -> PathBuf {
     if let Some(path) = std::env::var_os("RMUX_TEST_SSHD") {
         let path = PathBuf::from(path);
         assert!(

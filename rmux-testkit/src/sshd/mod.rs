@@ -7,6 +7,7 @@
 //! check and no keyboard-interactive device, so those belong to the embedded server.
 
 mod builder;
+mod inetd;
 mod observe;
 
 use std::io::Write as _;

@@ -16,8 +16,8 @@ const ROOMS: &[(&str, u8)] = &[
     ("prompt", 1),
     ("quote", 1),
     ("secret", 1),
+    ("shell", 1),
     ("ask", 2),
-    ("auth", 2),
     ("resolve", 2),
     ("ssh_config", 2),
     ("trust", 2),
@@ -49,7 +49,6 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("prompt", "error"),
     ("prompt", "secret"),
     ("quote", "error"),
-    ("auth", "ask"),
     ("resolve", "ssh_config"),
     ("trust", "ask"),
 ];
