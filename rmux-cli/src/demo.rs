@@ -45,7 +45,7 @@ pub(crate) fn main() -> u8 {
 }
 
 fn start() -> Result<(), Stopped> {
-    log::start(0, false);
+    log::start();
     let failed = |error: io::Error| Stopped::Failed(error.into());
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     let folder = tempfile::Builder::new()

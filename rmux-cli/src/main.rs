@@ -3,6 +3,7 @@
 //! Must not know how any of them works.
 
 mod demo;
+mod input;
 mod log;
 mod message;
 mod prompt;

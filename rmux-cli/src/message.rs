@@ -1,4 +1,4 @@
-//! What rmux itself has to say: lines on standard error, in any mode of the terminal.
+//! What rmux itself has to say: lines of its log, and lines for the person at the terminal.
 //!
 //! Must not know who says it. Text that came from a server passes here too, so control characters
 //! never reach the terminal.
@@ -6,36 +6,59 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use crate::log::{self, Level};
 use crate::terminal;
 
 /// Why rmux gives up.
 pub(crate) fn error(text: impl Display) {
-    line(format_args!("rmux: {text}"));
+    log::write(Level::Fatal, text);
 }
 
 /// Something that the user should know, and that stops nothing.
 pub(crate) fn warning(text: impl Display) {
-    line(format_args!("rmux: warning: {text}"));
+    log::write(Level::Info, format_args!("warning: {text}"));
+}
+
+/// What is said unasked and is no warning.
+pub(crate) fn remark(text: impl Display) {
+    log::write(Level::Info, text);
+}
+
+/// What came of a step, for those who want to know a little.
+pub(crate) fn result(text: impl Display) {
+    log::write(Level::Verbose, text);
 }
 
 /// What happens, for `-v`.
 pub(crate) fn note(text: impl Display) {
+    log::write(Level::Debug1, text);
+}
+
+/// Why the command line cannot be used: on standard error, whatever the log is like.
+pub(crate) fn usage(text: impl Display) {
     line(format_args!("rmux: {text}"));
 }
 
-/// One line as it is, whatever it holds.
+/// One line on standard error as it is, whatever it holds.
 pub(crate) fn line(text: impl Display) {
     let mut line = printable(&text.to_string(), |_| false);
     line += line_end();
-    // Nobody is left to be told that standard error cannot be written.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    to_stderr(&line);
 }
 
-/// A server's text of several lines.
+/// A server's text, as many lines as it has and without a line end that it has not.
 pub(crate) fn text(text: &str) {
-    for each in text.lines() {
-        line(each);
+    let text = printable(text, |c| matches!(c, '\n' | '\t'));
+    if terminal::is_raw() {
+        to_stderr(&text.replace('\n', line_end()));
+    } else {
+        to_stderr(&text);
     }
+}
+
+fn to_stderr(text: &str) {
+    // Nobody is left to be told that standard error cannot be written.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// In raw mode the terminal adds no carriage return.
@@ -43,9 +66,11 @@ pub(crate) fn line_end() -> &'static str {
     if terminal::is_raw() { "\r\n" } else { "\n" }
 }
 
-/// `text` without control characters, except those that `allowed` lets pass.
+/// `text` without control characters, except those that `allowed` lets pass. The carriage return of
+/// a line end is dropped.
 pub(crate) fn printable(text: &str, allowed: impl Fn(char) -> bool) -> String {
-    text.chars()
+    text.replace("\r\n", "\n")
+        .chars()
         .map(|c| match c {
             c if allowed(c) => c,
             '\n' | '\t' => ' ',
@@ -63,5 +88,6 @@ mod tests {
     fn control_characters_do_not_pass() {
         assert_eq!(printable("a\x1b[2J\nb\u{9b}c\td", |_| false), "a?[2J b?c d");
         assert_eq!(printable("a\nb\r", |c| c == '\n'), "a\nb?");
+        assert_eq!(printable("a\r\nb\r\n", |c| c == '\n'), "a\nb\n");
     }
 }

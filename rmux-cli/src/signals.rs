@@ -5,8 +5,10 @@
 
 use std::io;
 use std::task::Poll;
+use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 const ENDING: [SignalKind; 4] = [
     SignalKind::hangup(),
@@ -17,7 +19,7 @@ const ENDING: [SignalKind; 4] = [
 
 /// Listens to the signals that end rmux. They have no effect of their own any more.
 #[derive(Debug)]
-pub(crate) struct Endings(Vec<(SignalKind, Signal)>);
+pub(crate) struct Endings(Vec<(SignalKind, Signals)>);
 
 impl Endings {
     /// Begins to listen.
@@ -46,8 +48,30 @@ impl Endings {
 }
 
 /// Tells of new window sizes.
-pub(crate) fn window_changes() -> io::Result<Signal> {
+pub(crate) fn window_changes() -> io::Result<Signals> {
     signal(SignalKind::window_change())
+}
+
+/// Stops this process, as the key for it does at a shell, and returns when it is continued. Where
+/// nobody could continue it, the system does not stop it.
+///
+/// Cancel safe in that nothing is left behind.
+pub(crate) async fn stop_self() {
+    let continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
+    if rustix::process::kill_process(rustix::process::getpid(), Signal::TSTP).is_err() {
+        return;
+    }
+    // The stop may come a moment after the call; once it came, this task goes on when it is over.
+    let moment = tokio::time::sleep(Duration::from_millis(200));
+    match continued {
+        Ok(mut continued) => {
+            tokio::select! {
+                _ = continued.recv() => {}
+                () = moment => {}
+            }
+        }
+        Err(_) => moment.await,
+    }
 }
 
 /// Ends this process as the signal would have.

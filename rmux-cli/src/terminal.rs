@@ -17,7 +17,16 @@ struct Saved {
     number: u64,
     terminal: OwnedFd,
     modes: Termios,
-    raw: bool,
+    kind: Kind,
+}
+
+/// What a change is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Raw,
+    Silent,
+    /// Lent to a question amid a session: changes made meanwhile come into effect behind it.
+    Lent,
 }
 
 struct Changes {
@@ -42,52 +51,87 @@ pub(crate) struct Changed(u64);
 
 impl Drop for Changed {
     fn drop(&mut self) {
-        undo_since(self.0);
+        let mut changes = changes();
+        let place = |saved: &Saved| saved.number == self.0;
+        // Not there where everything was undone before.
+        if let Some(index) = changes.saved.iter().position(place) {
+            undo_from(&mut changes, index);
+        }
     }
 }
 
 /// Every key goes through as it is typed, and output as it is written.
 pub(crate) fn raw(terminal: impl AsFd) -> io::Result<Changed> {
-    change(terminal.as_fd(), OptionalActions::Drain, true, |modes| {
-        modes.input_modes |= InputModes::IGNPAR;
-        modes.input_modes -= InputModes::ISTRIP
-            | InputModes::INLCR
-            | InputModes::IGNCR
-            | InputModes::ICRNL
-            | InputModes::IXON
-            | InputModes::IXANY
-            | InputModes::IXOFF;
-        modes.local_modes -= LocalModes::ISIG
-            | LocalModes::ICANON
-            | LocalModes::ECHO
-            | LocalModes::ECHOE
-            | LocalModes::ECHOK
-            | LocalModes::ECHONL
-            | LocalModes::IEXTEN;
-        modes.output_modes -= OutputModes::OPOST;
-        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
-        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    })
+    change(
+        terminal.as_fd(),
+        OptionalActions::Drain,
+        Kind::Raw,
+        |modes| {
+            modes.input_modes |= InputModes::IGNPAR;
+            modes.input_modes -= InputModes::ISTRIP
+                | InputModes::INLCR
+                | InputModes::IGNCR
+                | InputModes::ICRNL
+                | InputModes::IXON
+                | InputModes::IXANY
+                | InputModes::IXOFF;
+            modes.local_modes -= LocalModes::ISIG
+                | LocalModes::ICANON
+                | LocalModes::ECHO
+                | LocalModes::ECHOE
+                | LocalModes::ECHOK
+                | LocalModes::ECHONL
+                | LocalModes::IEXTEN;
+            modes.output_modes -= OutputModes::OPOST;
+            modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+            modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        },
+    )
 }
 
 /// What is typed is not shown. Throws away what was typed before.
 pub(crate) fn no_echo(terminal: impl AsFd) -> io::Result<Changed> {
-    change(terminal.as_fd(), OptionalActions::Flush, false, |modes| {
-        modes.local_modes -= LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK;
-        modes.local_modes |= LocalModes::ECHONL;
-        // A shell that took over at a stop would find the terminal without echo.
-        modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
-    })
+    change(
+        terminal.as_fd(),
+        OptionalActions::Flush,
+        Kind::Silent,
+        |modes| {
+            modes.local_modes -= LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK;
+            modes.local_modes |= LocalModes::ECHONL;
+            // A shell that took over at a stop would find the terminal without echo.
+            modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
+        },
+    )
+}
+
+/// As it was before all changes, for a question amid a session. If the terminal becomes raw
+/// meanwhile, that waits for the end of this.
+pub(crate) fn lend(terminal: impl AsFd) -> io::Result<Changed> {
+    let first = changes().saved.first().map(|saved| saved.modes.clone());
+    change(
+        terminal.as_fd(),
+        OptionalActions::Drain,
+        Kind::Lent,
+        |modes| {
+            if let Some(first) = first {
+                *modes = first;
+            }
+        },
+    )
 }
 
 /// Undoes every change.
 pub(crate) fn restore() {
-    undo_since(0);
+    let mut changes = changes();
+    undo_from(&mut changes, 0);
 }
 
 /// Whether a terminal is in raw mode now.
 pub(crate) fn is_raw() -> bool {
-    changes().saved.iter().any(|saved| saved.raw)
+    changes()
+        .saved
+        .last()
+        .is_some_and(|saved| saved.kind == Kind::Raw)
 }
 
 /// From now on a panic finds the terminal as it was.
@@ -102,31 +146,41 @@ pub(crate) fn restore_on_panic() {
 fn change(
     terminal: impl AsFd,
     when: OptionalActions,
-    raw: bool,
+    kind: Kind,
     alter: impl FnOnce(&mut Termios),
 ) -> io::Result<Changed> {
     let modes = tcgetattr(&terminal)?;
     let terminal = rustix::io::fcntl_dupfd_cloexec(terminal, 3)?;
-    let mut altered = modes.clone();
-    alter(&mut altered);
     let mut changes = changes();
-    // Under the lock: whoever restores meanwhile does so after this.
-    tcsetattr(&terminal, when, &altered)?;
     changes.last_number += 1;
     let number = changes.last_number;
-    changes.saved.push(Saved {
+    let mut saved = Saved {
         number,
         terminal,
         modes,
-        raw,
-    });
+        kind,
+    };
+    if kind == Kind::Raw
+        && let Some(mut lent) = changes.saved.pop_if(|last| last.kind == Kind::Lent)
+    {
+        saved.modes = lent.modes.clone();
+        alter(&mut lent.modes);
+        changes.saved.extend([saved, lent]);
+        return Ok(Changed(number));
+    }
+    let mut altered = saved.modes.clone();
+    alter(&mut altered);
+    // Under the lock: whoever restores meanwhile does so after this.
+    tcsetattr(&saved.terminal, when, &altered)?;
+    changes.saved.push(saved);
     Ok(Changed(number))
 }
 
-/// Undoes the change `number` and those that were made upon it.
-fn undo_since(number: u64) {
-    let mut changes = changes();
-    while let Some(last) = changes.saved.pop_if(|saved| saved.number >= number) {
+/// Undoes the change at this place and those that were made upon it.
+fn undo_from(changes: &mut Changes, index: usize) {
+    while changes.saved.len() > index
+        && let Some(last) = changes.saved.pop()
+    {
         // Not after the output has drained: a stopped terminal would keep rmux from ending. It
         // fails where the terminal is gone.
         let _ = tcsetattr(&last.terminal, OptionalActions::Now, &last.modes);
@@ -164,8 +218,31 @@ mod tests {
         assert!(!local_modes(&terminal).intersects(LocalModes::ECHO | LocalModes::ICANON));
         drop(no_echo(&terminal).unwrap());
         assert!(!local_modes(&terminal).contains(LocalModes::ICANON));
+        let question = lend(&terminal).unwrap();
+        assert!(!is_raw());
+        assert_eq!(local_modes(&terminal), before);
+        drop(question);
+        assert!(is_raw());
+        assert!(!local_modes(&terminal).intersects(LocalModes::ECHO | LocalModes::ICANON));
         drop(outer);
         assert!(!is_raw());
+        assert_eq!(local_modes(&terminal), before);
+
+        // Raw while it is lent: afterwards.
+        let question = lend(&terminal).unwrap();
+        let late = raw(&terminal).unwrap();
+        assert!(!is_raw());
+        assert_eq!(local_modes(&terminal), before);
+        drop(question);
+        assert!(is_raw());
+        assert!(!local_modes(&terminal).contains(LocalModes::ICANON));
+        drop(late);
+        assert_eq!(local_modes(&terminal), before);
+        let question = lend(&terminal).unwrap();
+        let late = raw(&terminal).unwrap();
+        restore();
+        assert_eq!(local_modes(&terminal), before);
+        drop((question, late));
         assert_eq!(local_modes(&terminal), before);
 
         let silent = no_echo(&terminal).unwrap();

@@ -1,7 +1,9 @@
 //! The arguments of `rmux ssh`, read as ssh(1) reads its own.
 //!
 //! Options may stand in clusters, before and behind the destination; the first word behind the
-//! destination that is no option begins the command. Must not connect, print or read files.
+//! destination that is no option begins the command. What they mean for the settings is decided by
+//! whoever resolves those: here they are only told apart, and kept in their order, which matters.
+//! Must not connect, print or read files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,46 +11,42 @@ use std::path::PathBuf;
 
 use rmux_core::{Config, ConfigFile, HostSpec, MatchExec};
 
+use crate::log::Level;
+
 /// What `rmux ssh` was asked for.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Run(Box<Args>),
+    /// `-Q`: which algorithms there are.
+    List(String),
     Version,
     Help,
-}
-
-/// Whether the remote command gets a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Terminal {
-    /// If there is no command and standard input is one.
-    Auto,
-    /// `-T`
-    Never,
-    /// `-t`: if standard input is one.
-    Wanted,
-    /// `-tt`: whatever standard input is.
-    Forced,
 }
 
 /// A destination, what to run there, and how.
 #[derive(Debug)]
 pub(crate) struct Args {
+    /// Without user and port, which are among the options.
     pub(crate) destination: HostSpec,
-    /// The words of the command, joined by single spaces. `None` asks for a login shell.
+    /// The words of the command, joined by single spaces. `None` where there are none.
     pub(crate) command: Option<OsString>,
-    pub(crate) terminal: Terminal,
-    /// `-n`
-    pub(crate) no_input: bool,
-    pub(crate) quiet: bool,
-    /// How many `-v`.
-    pub(crate) verbose: u8,
     /// `-G`: print the settings and connect nowhere.
     pub(crate) print_settings: bool,
+    /// `-E`: where the log is appended.
+    pub(crate) log_file: Option<PathBuf>,
+    /// `-y`: the log goes to syslog.
+    pub(crate) syslog: bool,
+    /// What was asked for that rmux does not do.
+    pub(crate) refusal: Option<String>,
     config_file: ConfigFile,
-    user: Option<String>,
-    port: Option<u16>,
-    identity_files: Vec<PathBuf>,
-    options: Vec<(String, String)>,
+    options: Vec<Given>,
+}
+
+/// An option that stands for a setting, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Given {
+    letter: u8,
+    value: Option<OsString>,
 }
 
 impl Args {
@@ -58,51 +56,55 @@ impl Args {
             .config_file(self.config_file.clone())
             // As ssh: who names a file with -F vouches for it.
             .match_exec(MatchExec::Always);
-        for (key, value) in &self.options {
-            config = config.option(key, value);
+        for given in &self.options {
+            let letter = char::from(given.letter);
+            config = match &given.value {
+                None => config.flag(letter),
+                Some(value) => config.flag_with(letter, value),
+            };
         }
-        if let Some(user) = &self.user {
-            config = config.user(user);
+        match &self.command {
+            Some(command) => config.for_command(command),
+            None => config,
         }
-        if let Some(port) = self.port {
-            config = config.port(port);
-        }
-        for path in &self.identity_files {
-            config = config.identity_file(path);
-        }
-        config
     }
 
-    /// The same with the settings that the other options stand for, for `-G`.
-    pub(crate) fn all_settings(&self) -> Config {
-        let mut stand_for = Vec::new();
-        match self.terminal {
-            Terminal::Auto => {}
-            Terminal::Never => stand_for.push(("RequestTTY", "no")),
-            Terminal::Wanted => stand_for.push(("RequestTTY", "yes")),
-            Terminal::Forced => stand_for.push(("RequestTTY", "force")),
+    /// Whether the option was given.
+    pub(crate) fn has(&self, letter: u8) -> bool {
+        self.options.iter().any(|given| given.letter == letter)
+    }
+
+    /// The level of the log until the settings are known.
+    pub(crate) fn level(&self) -> Level {
+        let mut level = None;
+        let mut verbose = false;
+        for given in &self.options {
+            match (given.letter, &given.value) {
+                (b'q', _) => level = Some(Level::Quiet),
+                (b'v', _) => {
+                    let more = level.filter(|_| verbose).map(Level::louder);
+                    level = Some(more.unwrap_or(Level::Debug1));
+                    verbose = true;
+                }
+                (b'o', Some(setting)) if level.is_none() => level = named_level(setting),
+                _ => {}
+            }
         }
-        if self.no_input {
-            stand_for.push(("StdinNull", "yes"));
-        }
-        if self.quiet {
-            stand_for.push(("LogLevel", "QUIET"));
-        }
-        match self.verbose {
-            0 => {}
-            1 => stand_for.push(("LogLevel", "DEBUG1")),
-            2 => stand_for.push(("LogLevel", "DEBUG2")),
-            _ => stand_for.push(("LogLevel", "DEBUG3")),
-        }
-        let settings = stand_for.into_iter();
-        settings.fold(self.config(), |config, (key, value)| {
-            config.option(key, value)
-        })
+        level.unwrap_or(Level::Info)
     }
 }
 
-/// Options of ssh that take a value, and the ones that take none. The known ones are among them:
-/// this says how a word is to be read.
+/// The level of a setting that is `LogLevel`.
+fn named_level(setting: &OsStr) -> Option<Level> {
+    let text = setting.to_str()?.trim();
+    let key = text.get(..8)?;
+    let value = text[8..].trim_matches(|c: char| c == '=' || c == '"' || c.is_ascii_whitespace());
+    let is_key = key.eq_ignore_ascii_case("LogLevel");
+    is_key.then(|| Level::named(value)).flatten()
+}
+
+/// Options of ssh that take a value, and the ones that take none. All of them: this says how a word
+/// is to be read.
 const WITH_VALUE: &[u8] = b"bceilmopBDEFIJLOPQRSWw";
 const WITHOUT_VALUE: &[u8] = b"1246afgknqstvxyACGKMNTVXY";
 
@@ -114,32 +116,30 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Asked, String> {
     let mut words = words.into_iter().peekable();
     let mut reader = Reader::default();
     let options_ended = match reader.options(&mut words)? {
-        Stop::Version => return Ok(Asked::Version),
+        Stop::Answered(asked) => return Ok(asked),
         Stop::Word => false,
         Stop::DoubleDash => true,
     };
     let Some(destination) = words.next() else {
         return Err("a destination is missing".into());
     };
-    let destination = text("the destination", destination)?;
-    let destination = reader.destination(&destination)?;
-    if !options_ended && matches!(reader.options(&mut words)?, Stop::Version) {
-        return Ok(Asked::Version);
+    let destination = reader.destination(&text("the destination", destination)?)?;
+    if !options_ended && let Stop::Answered(asked) = reader.options(&mut words)? {
+        return Ok(asked);
     }
     let command: Vec<OsString> = words.collect();
     let command = command.join(OsStr::new(" "));
+    if reader.syslog && reader.log_file.is_some() {
+        return Err("-y and -E exclude each other".into());
+    }
     Ok(Asked::Run(Box::new(Args {
         destination,
         command: (!command.is_empty()).then_some(command),
-        terminal: reader.terminal.unwrap_or(Terminal::Auto),
-        no_input: reader.no_input,
-        quiet: reader.quiet,
-        verbose: reader.verbose,
         print_settings: reader.print_settings,
+        log_file: reader.log_file,
+        syslog: reader.syslog,
+        refusal: reader.refusal,
         config_file: reader.config_file,
-        user: reader.user.and_then(First::value),
-        port: reader.port.and_then(First::value),
-        identity_files: reader.identity_files,
         options: reader.options,
     })))
 }
@@ -150,40 +150,18 @@ enum Stop {
     Word,
     /// Behind `--`.
     DoubleDash,
-    /// At `-V`, which ssh answers at once.
-    Version,
-}
-
-/// Of what can be said in several ways, the first on the command line counts.
-#[derive(Debug, Clone)]
-enum First<T> {
-    /// By an option of its own or in the destination.
-    Said(T),
-    /// By `-o`, which goes to the configuration as it is.
-    Setting,
-}
-
-impl<T> First<T> {
-    fn value(self) -> Option<T> {
-        match self {
-            Self::Said(value) => Some(value),
-            Self::Setting => None,
-        }
-    }
+    /// At `-V` or `-Q`, which ssh answers at once.
+    Answered(Asked),
 }
 
 #[derive(Debug, Default)]
 struct Reader {
-    terminal: Option<Terminal>,
-    no_input: bool,
     print_settings: bool,
-    quiet: bool,
-    verbose: u8,
+    log_file: Option<PathBuf>,
+    syslog: bool,
+    refusal: Option<String>,
     config_file: ConfigFile,
-    user: Option<First<String>>,
-    port: Option<First<u16>>,
-    identity_files: Vec<PathBuf>,
-    options: Vec<(String, String)>,
+    options: Vec<Given>,
 }
 
 type Words = std::iter::Peekable<std::vec::IntoIter<OsString>>;
@@ -209,11 +187,14 @@ impl Reader {
                     } else {
                         OsString::from_vec(rest.to_vec())
                     };
+                    if letter == b'Q' {
+                        return Ok(Stop::Answered(Asked::List(text("the query", value)?)));
+                    }
                     self.valued(letter, value)?;
                     break;
                 }
                 if letter == b'V' {
-                    return Ok(Stop::Version);
+                    return Ok(Stop::Answered(Asked::Version));
                 }
                 self.plain(letter)?;
             }
@@ -223,20 +204,16 @@ impl Reader {
 
     fn plain(&mut self, letter: u8) -> Result<(), String> {
         match letter {
-            b't' => {
-                self.terminal = Some(match self.terminal {
-                    Some(Terminal::Wanted | Terminal::Forced) => Terminal::Forced,
-                    _ => Terminal::Wanted,
+            b'1' => return Err("option -1: SSH version 1 is no longer spoken".into()),
+            b'G' => self.print_settings = true,
+            b'y' => self.syslog = true,
+            letter if WITHOUT_VALUE.contains(&letter) => {
+                self.refuse(letter);
+                self.options.push(Given {
+                    letter,
+                    value: None,
                 });
             }
-            b'T' => self.terminal = Some(Terminal::Never),
-            b'n' => self.no_input = true,
-            b'G' => self.print_settings = true,
-            b'q' => self.quiet = true,
-            b'v' => self.verbose = self.verbose.saturating_add(1),
-            // No forwarding of the agent or of X11, no GSSAPI credentials: so it is anyway.
-            b'a' | b'x' | b'k' => {}
-            letter if WITHOUT_VALUE.contains(&letter) => return Err(unsupported(letter)),
             letter if letter.is_ascii_graphic() => {
                 return Err(format!("unknown option -{}", char::from(letter)));
             }
@@ -247,6 +224,7 @@ impl Reader {
 
     fn valued(&mut self, letter: u8, value: OsString) -> Result<(), String> {
         match letter {
+            b'E' => self.log_file = Some(value.into()),
             b'F' => {
                 // "none" is the word for no file; "./none" names one.
                 self.config_file = if value.eq_ignore_ascii_case("none") {
@@ -255,84 +233,49 @@ impl Reader {
                     ConfigFile::Path(value.into())
                 };
             }
-            b'p' => {
-                let value = text("the port", value)?;
-                let port = value
-                    .parse()
-                    .ok()
-                    .filter(|port| *port != 0)
-                    .ok_or_else(|| format!("-p: {value:?} is no port (1 to 65535)"))?;
-                self.port.get_or_insert(First::Said(port));
+            letter => {
+                self.refuse(letter);
+                self.options.push(Given {
+                    letter,
+                    value: Some(value),
+                });
             }
-            b'l' => {
-                let value = text("the user", value)?;
-                if value.is_empty() || value.starts_with('-') {
-                    return Err(format!("-l: {value:?} is no user name"));
-                }
-                self.user.get_or_insert(First::Said(value));
-            }
-            b'i' => self.identity_files.push(value.into()),
-            b'o' => self.setting(&text("a setting", value)?)?,
-            letter => return Err(unsupported(letter)),
         }
         Ok(())
     }
 
-    /// `Key=value` or `Key value`, as a line of `ssh_config`.
-    fn setting(&mut self, line: &str) -> Result<(), String> {
-        let line = line.trim();
-        let end = line
-            .find(|c: char| c == '=' || c.is_ascii_whitespace())
-            .unwrap_or(line.len());
-        let (key, rest) = line.split_at(end);
-        if key.is_empty() {
-            return Err(format!("-o: {line:?} is not Key=value"));
-        }
-        let rest = rest.trim_start();
-        let value = rest.strip_prefix('=').unwrap_or(rest).trim_start();
-        if value.is_empty() {
-            return Err(format!("-o: {key:?} has no value"));
-        }
-        // A setting that came too late must not reach the configuration, where it would win.
-        let counts = if key.eq_ignore_ascii_case("user") {
-            first(&mut self.user, First::Setting)
-        } else if key.eq_ignore_ascii_case("port") {
-            first(&mut self.port, First::Setting)
-        } else {
-            true
+    /// Notes what rmux does not do. It has a meaning for `-G` all the same.
+    fn refuse(&mut self, letter: u8) {
+        let why = match letter {
+            b'K' | b'k' => "GSSAPI is not supported",
+            b'X' | b'Y' => "forwarding X11 is not supported",
+            b'I' => "PKCS#11 is not supported",
+            b'D' | b'L' | b'M' | b'O' | b'P' | b'R' | b'S' | b'W' | b'g' | b'w' => {
+                "not supported yet"
+            }
+            _ => return,
         };
-        if counts {
-            self.options.push((key.to_owned(), value.to_owned()));
-        }
-        Ok(())
+        let refusal = || format!("option -{}: {why}", char::from(letter));
+        self.refusal.get_or_insert_with(refusal);
     }
 
-    /// The destination without the parts that were said before it, which win.
+    /// The destination; user and port become options, so that the first to name them counts.
     fn destination(&mut self, text: &str) -> Result<HostSpec, String> {
         let refused = |error: rmux_core::Error| error.to_string();
         let spec = HostSpec::parse(text).map_err(refused)?;
-        if let Some(user) = spec.user() {
-            self.user.get_or_insert(First::Said(user.to_owned()));
-        }
-        if let Some(port) = spec.port() {
-            self.port.get_or_insert(First::Said(port));
-        }
+        let mut give = |letter, value: Option<String>| {
+            if let Some(value) = value {
+                let value = Some(value.into());
+                self.options.push(Given { letter, value });
+            }
+        };
+        give(b'l', spec.user().map(str::to_owned));
+        give(b'p', spec.port().map(|port| port.to_string()));
         HostSpec::parse(spec.name()).map_err(refused)
     }
 }
 
-/// Notes `said`, unless something was said before; whether it counts.
-fn first<T>(place: &mut Option<First<T>>, said: First<T>) -> bool {
-    let counts = place.is_none();
-    place.get_or_insert(said);
-    counts
-}
-
-fn unsupported(letter: u8) -> String {
-    format!("option -{} is not supported yet", char::from(letter))
-}
-
-/// Names go to the server and to the configuration as text.
+/// Names are kept as text.
 fn text(what: &str, value: OsString) -> Result<String, String> {
     value
         .into_string()

@@ -24,42 +24,50 @@ fn command(line: &str) -> Option<String> {
     run(line).command.map(|c| c.into_string().unwrap())
 }
 
-#[test]
-fn options_stand_alone_in_clusters_and_with_their_values() {
-    let args = run("-qvvntF none -p2222 -lme -i/k1 -i /k2 -oA=b -o C=d host");
-    assert!(args.quiet && args.no_input);
-    assert_eq!(args.verbose, 2);
-    assert_eq!(args.terminal, Terminal::Wanted);
-    assert_eq!(args.config_file, ConfigFile::None);
-    assert_eq!(args.port, Some(2222));
-    assert_eq!(args.user.as_deref(), Some("me"));
-    assert_eq!(
-        args.identity_files,
-        [PathBuf::from("/k1"), PathBuf::from("/k2")]
-    );
-    assert_eq!(
-        args.options,
-        [("A".into(), "b".into()), ("C".into(), "d".into())]
-    );
-    assert_eq!(args.destination.name(), "host");
-    assert_eq!(args.command, None);
-    // A value is whatever comes next, even if it looks like an option.
-    assert_eq!(
-        run("-i -q host").identity_files,
-        [PathBuf::from("-q")],
-        "the value of -i"
-    );
-    assert!(run("-axk host").command.is_none());
+/// The options as one word each, in their order.
+fn options(line: &str) -> Vec<String> {
+    let shown = |given: Given| {
+        let value = given.value.unwrap_or_default().into_string().unwrap();
+        format!("{}{value}", char::from(given.letter))
+    };
+    run(line).options.into_iter().map(shown).collect()
 }
 
 #[test]
-fn the_terminal_is_asked_for_once_or_twice_or_refused() {
-    assert_eq!(run("h").terminal, Terminal::Auto);
-    assert_eq!(run("-t h").terminal, Terminal::Wanted);
-    assert_eq!(run("-tt h").terminal, Terminal::Forced);
-    assert_eq!(run("-t h -t").terminal, Terminal::Forced);
-    assert_eq!(run("-tT h").terminal, Terminal::Never);
-    assert_eq!(run("-Tt h").terminal, Terminal::Wanted);
+fn options_stand_alone_in_clusters_and_with_their_values() {
+    let given = options("-qvvntF none -p2222 -lme -i/k1 -i /k2 -oA=b -o C=d host");
+    let expected = [
+        "q", "v", "v", "n", "t", "p2222", "lme", "i/k1", "i/k2", "oA=b", "oC=d",
+    ];
+    assert_eq!(given, expected);
+    let args = run("-F none host");
+    assert_eq!(args.config_file, ConfigFile::None);
+    assert_eq!(args.destination.name(), "host");
+    assert_eq!(args.command, None);
+    // A value is whatever comes next, even if it looks like an option.
+    assert_eq!(options("-i -q host"), ["i-q"]);
+    assert_eq!(
+        options("-46AaCfNsTx -b a -B b -c c -e d -J e -m f host"),
+        [
+            "4", "6", "A", "a", "C", "f", "N", "s", "T", "x", "ba", "Bb", "cc", "ed", "Je", "mf"
+        ]
+    );
+    assert!(
+        run("-46AaCfNsTx -b a -B b -c c -e d -J e -m f host")
+            .refusal
+            .is_none()
+    );
+}
+
+#[test]
+fn what_says_nothing_about_the_settings_is_kept_apart() {
+    let args = run("-G -E log host");
+    assert!(args.print_settings && !args.syslog && args.options.is_empty());
+    assert_eq!(args.log_file, Some("log".into()));
+    let args = run("-y host");
+    assert!(args.syslog && !args.print_settings);
+    assert!(run("host -f ls").has(b'f'));
+    assert!(!run("host ls -f").has(b'f'), "it belongs to the command");
 }
 
 #[test]
@@ -72,8 +80,7 @@ fn the_command_begins_behind_the_options_behind_the_destination() {
     assert_eq!(command("h -l me -- ls -- -x"), Some("ls -- -x".into()));
     assert_eq!(command("h - -q"), Some("- -q".into()));
     // Here "--" is a value, so options go on behind the destination.
-    let args = run("-i -- h -q");
-    assert!(args.quiet && args.command.is_none());
+    assert_eq!(options("-i -- h -q"), ["i--", "q"]);
     let spaces = vec!["h".into(), "a  b".into(), "".into(), "c".into()];
     let Ok(Asked::Run(args)) = parse(spaces) else {
         panic!("not read");
@@ -95,39 +102,58 @@ fn a_command_need_not_be_text() {
 }
 
 #[test]
-fn the_first_to_name_user_or_port_counts() {
-    let named = |line: &str| {
+fn user_and_port_of_the_destination_take_their_place_among_the_options() {
+    assert_eq!(options("a@h"), ["la"]);
+    assert_eq!(options("ssh://a@h:22"), ["la", "p22"]);
+    assert_eq!(
+        options("-l b ssh://a@h:22 -p 23"),
+        ["lb", "la", "p22", "p23"]
+    );
+    assert_eq!(run("a@h").destination.user(), None);
+}
+
+/// Who counts is not decided here, but it must come out right.
+#[tokio::test]
+async fn the_first_to_name_user_or_port_counts() {
+    for (line, user, port) in [
+        ("-F none ssh://a@h:24", "a", 24),
+        ("-F none -l b -p 23 ssh://a@h:24", "b", 23),
+        ("-F none ssh://a@h:24 -l b -p 23", "a", 24),
+        ("-F none -p 1 -p 2 -l a -l b h", "a", 1),
+        ("-F none -oUser=x -oport=9 -p 1 -l a b@h", "x", 9),
+        ("-F none -p 1 -l a -oUser=x -oport=9 h", "a", 1),
+    ] {
         let args = run(line);
-        (args.user, args.port)
-    };
-    let both = |user: &str, port| (Some(user.to_owned()), Some(port));
-    assert_eq!(named("a@h"), (Some("a".into()), None));
-    assert_eq!(named("ssh://a@h:22"), both("a", 22));
-    assert_eq!(named("-l b -p 23 ssh://a@h:22"), both("b", 23));
-    assert_eq!(named("ssh://a@h:22 -l b -p 23"), both("a", 22));
-    assert_eq!(named("-p 1 -p 2 -l a -l b h"), both("a", 1));
-    // Settings go to the configuration, and must not be overruled by what comes later.
-    assert_eq!(named("-oUser=x -oport=9 -p 1 -l a b@h"), (None, None));
-    assert_eq!(named("-p 1 -l a -oUser=x -oport=9 h"), both("a", 1));
-    assert!(run("-p 1 -l a -oUser=x -oport=9 h").options.is_empty());
-    assert_eq!(run("-oUser=x -p 1 -oport=9 h").options.len(), 1);
-    assert_eq!(run("a@h").destination.user(), None, "it is in the settings");
+        let host = rmux_core::Host::resolve(&args.destination, &args.config())
+            .await
+            .unwrap();
+        assert_eq!((&host.user[..], host.port), (user, port), "{line}");
+    }
 }
 
 #[test]
-fn settings_are_written_in_either_way() {
-    let setting = |text: &str| {
-        let Ok(Asked::Run(args)) = parse(vec!["-o".into(), text.into(), "h".into()]) else {
-            panic!("{text} is not read");
-        };
-        args.options[0].clone()
+fn the_log_begins_at_the_level_of_the_command_line() {
+    for (line, level) in [
+        ("h", Level::Info),
+        ("-v h", Level::Debug1),
+        ("-vv h", Level::Debug2),
+        ("-vvvv h", Level::Debug3),
+        ("-q h", Level::Quiet),
+        ("-q -v h", Level::Debug1),
+        ("-v -q h", Level::Quiet),
+        ("-oLogLevel=error h", Level::Error),
+        ("-o loglevel=error -oLogLevel=debug h", Level::Error),
+        ("-oLogLevel=error -v h", Level::Debug1),
+        ("-oLogLevels=error h", Level::Info),
+        ("-oLogLeveé=error h", Level::Info),
+    ] {
+        assert_eq!(run(line).level(), level, "{line}");
+    }
+    let Ok(Asked::Run(args)) = parse(vec!["-o".into(), "LogLevel \"QUIET\"".into(), "h".into()])
+    else {
+        panic!("not read");
     };
-    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    assert_eq!(setting("Key=value"), pair("Key", "value"));
-    assert_eq!(setting("Key value"), pair("Key", "value"));
-    assert_eq!(setting(" Key = a b "), pair("Key", "a b"));
-    assert_eq!(setting("Key=a=b"), pair("Key", "a=b"));
-    assert_eq!(setting("Key \"a b\""), pair("Key", "\"a b\""));
+    assert_eq!(args.level(), Level::Quiet);
 }
 
 #[test]
@@ -138,16 +164,11 @@ fn what_cannot_be_done_is_told_in_one_line() {
         ("-Z h", "unknown option -Z"),
         ("-qZ h", "unknown option -Z"),
         ("--verbose h", "unknown option --verbose"),
-        ("-L 1:h:2 h", "option -L is not supported yet"),
-        ("-A h", "option -A is not supported yet"),
+        ("-1 h", "option -1: SSH version 1 is no longer spoken"),
         ("-p", "option -p takes a value"),
         ("h -p", "option -p takes a value"),
-        ("-p 0 h", "-p: \"0\" is no port (1 to 65535)"),
-        ("-p 65536 h", "-p: \"65536\" is no port (1 to 65535)"),
-        ("-p +22x h", "-p: \"+22x\" is no port (1 to 65535)"),
-        ("-o =x h", "-o: \"=x\" is not Key=value"),
-        ("-o Port h", "-o: \"Port\" has no value"),
-        ("-l -x h", "-l: \"-x\" is no user name"),
+        ("-Q", "option -Q takes a value"),
+        ("-y -E f h", "-y and -E exclude each other"),
     ] {
         assert_eq!(refusal(line), said, "{line}");
     }
@@ -156,11 +177,40 @@ fn what_cannot_be_done_is_told_in_one_line() {
 }
 
 #[test]
-fn version_is_answered_where_it_stands_and_help_only_alone() {
+fn what_rmux_does_not_do_is_refused_when_it_comes_to_that() {
+    for (line, said) in [
+        ("-L 1:h:2 h", "option -L: not supported yet"),
+        ("-qNR 1:h:2 h", "option -R: not supported yet"),
+        ("-D 1 h", "option -D: not supported yet"),
+        ("-w 0 h", "option -w: not supported yet"),
+        ("-W h:1 h", "option -W: not supported yet"),
+        ("-M -S /s h", "option -M: not supported yet"),
+        ("-S /s h", "option -S: not supported yet"),
+        ("h -O check", "option -O: not supported yet"),
+        ("-I p h", "option -I: PKCS#11 is not supported"),
+        ("-K h", "option -K: GSSAPI is not supported"),
+        ("-k h", "option -k: GSSAPI is not supported"),
+        ("-X h", "option -X: forwarding X11 is not supported"),
+        ("-xY h", "option -Y: forwarding X11 is not supported"),
+    ] {
+        assert_eq!(run(line).refusal.as_deref(), Some(said), "{line}");
+    }
+    assert_eq!(run("-axnTq2 h ls -X").refusal, None);
+}
+
+#[test]
+fn some_are_answered_where_they_stand_and_help_only_alone() {
     assert!(matches!(parse(words("-V")), Ok(Asked::Version)));
     assert!(matches!(parse(words("-v -qV -Z")), Ok(Asked::Version)));
     assert!(matches!(parse(words("h -V")), Ok(Asked::Version)));
     assert!(parse(words("-Z -V")).is_err());
     assert!(matches!(parse(words("--help")), Ok(Asked::Help)));
     assert_eq!(command("h ls --help"), Some("ls --help".into()));
+    for line in ["-Q mac", "-E f -Qmac -Z", "h -Q mac"] {
+        let asked = parse(words(line));
+        assert!(
+            matches!(&asked, Ok(Asked::List(query)) if query == "mac"),
+            "{asked:?}"
+        );
+    }
 }

@@ -3,19 +3,26 @@
 //! Where it differs from ssh on purpose:
 //! - when nobody reads standard output any more it ends, instead of waiting for the command to
 //!   notice;
-//! - the `~` escapes are not read: every byte typed goes to the remote.
+//! - a question that is given up is not answered with an empty word.
 //!
 //! As with ssh, a command without a terminal goes on when rmux is ended by a signal, until it
 //! reads or writes.
 
 mod args;
+mod background;
+mod converse;
+mod escape;
+mod list;
+mod plan;
 mod run;
 mod streams;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
-use crate::{log, message, signals, terminal};
-use args::Asked;
+use crate::{log, message, prompt, signals, terminal};
+use args::{Args, Asked};
+use background::Parent;
 use run::Outcome;
 
 /// The exit status where rmux itself fails, as ssh's.
@@ -32,19 +39,36 @@ The destination is a host, user@host or ssh://[user@]host[:port]; the host may b
 255 where rmux fails or a signal ended the command.
 
 Options, before or behind the destination:
-  -G            print the settings for the destination, as ssh -G does, and connect nowhere
+  -4, -6        connect by IPv4 or by IPv6 only
+  -A, -a        let the remote use the local agent, or not
+  -B interface  connect from the address of this network interface
+  -b address    connect from this local address
+  -C            compress what is sent
+  -c ciphers    offer these ciphers, best first
+  -E file       append the log to this file
+  -e character  the escape character; \"none\" for none
   -F file       read this configuration instead of ~/.ssh/config; \"none\" reads none
+  -f            go to the background once let in; the command gets no input
+  -G            print the settings for the destination, as ssh -G does, and connect nowhere
   -i file       try this private key; may be given several times
+  -J hosts      go through these hosts, separated by commas
   -l user       log in as this user
+  -m macs       offer these MACs, best first
+  -N            run nothing; the connection stays until it is ended
   -n            give the command no input
   -o Key=value  a setting as in ssh_config(5), which wins over the files
   -p port       connect to this port
-  -q            print no warnings
+  -Q query      print which algorithms there are; \"help\" prints the queries
+  -q            print no warnings and no errors
+  -s            the command is the name of a subsystem
+  -T            give the command no terminal
   -t            give the command a terminal; -tt even if standard input is none
-  -T            give it no terminal
-  -v            tell what happens; -vv and -vvv tell more
   -V            print the version
+  -v            tell what happens; -vv and -vvv tell more
+  -x            no forwarding of X11, which there is not
+  -y            send the log to syslog
 
+At a terminal ~. at the beginning of a line ends the connection, and ~? shows the other escapes.
 RMUX_LOG=rmux_core=debug shows the log of a part of rmux.
 ";
 
@@ -53,22 +77,32 @@ RMUX_LOG=rmux_core=debug shows the log of a part of rmux.
 pub(crate) fn main(words: Vec<OsString>) -> u8 {
     let args = match args::parse(words) {
         Ok(Asked::Run(args)) => args,
+        Ok(Asked::List(query)) => return print_list(&query),
         Ok(Asked::Version) => {
             message::line(concat!("rmux ", env!("CARGO_PKG_VERSION")));
             return 0;
         }
         Ok(Asked::Help) => {
-            use std::io::Write as _;
             // Whoever closed the output has seen enough.
             let _ = std::io::stdout().write_all(HELP.as_bytes());
             return 0;
         }
         Err(refusal) => {
-            message::error(format_args!("{refusal} (see: rmux ssh --help)"));
+            message::usage(format_args!("{refusal} (see: rmux ssh --help)"));
             return FAILED;
         }
     };
-    log::start(args.verbose, args.quiet);
+    // Before anything is opened: the parent is told by standard input.
+    let parent = match Parent::waiting() {
+        Ok(parent) => parent,
+        Err(error) => {
+            message::usage(format_args!("cannot go to the background: {error}"));
+            return FAILED;
+        }
+    };
+    if let Err(code) = start_log(&args) {
+        return code;
+    }
     terminal::restore_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One for the connection, one for the streams.
@@ -82,12 +116,45 @@ pub(crate) fn main(words: Vec<OsString>) -> u8 {
             return FAILED;
         }
     };
-    let outcome = runtime.block_on(run::run(&args));
+    let outcome = runtime.block_on(run::run(&args, parent));
     terminal::restore();
+    prompt::end();
     // A prompt may still be waiting in one of its threads.
     runtime.shutdown_background();
     match outcome {
         Outcome::Exit(code) => code,
         Outcome::DieBy(kind) => signals::die_by(kind),
     }
+}
+
+fn print_list(query: &str) -> u8 {
+    match list::answer(query, &rmux_core::engine_algorithms()) {
+        Some(names) => {
+            let _ = std::io::stdout().write_all((names.join("\n") + "\n").as_bytes());
+            0
+        }
+        None => {
+            message::usage(format_args!(
+                "-Q: there is no query {query:?} (see: -Q help)"
+            ));
+            FAILED
+        }
+    }
+}
+
+fn start_log(args: &Args) -> Result<(), u8> {
+    log::set_level(args.level());
+    if args.syslog {
+        log::to_syslog();
+    } else if let Some(path) = &args.log_file
+        && let Err(error) = log::to_file(path)
+    {
+        message::usage(format_args!(
+            "-E: the log file {} cannot be opened: {error}",
+            path.display()
+        ));
+        return Err(FAILED);
+    }
+    log::start();
+    Ok(())
 }

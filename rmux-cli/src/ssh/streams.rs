@@ -1,8 +1,7 @@
-//! This process' standard streams, each with a thread of its own.
+//! This process' standard output and standard error, each with a thread of its own.
 //!
-//! A thread, because a terminal, a pipe and a file are then read and written alike, without
-//! setting `O_NONBLOCK` on what other processes share, and because no one need wait for a read
-//! that never returns: the threads end with the process. Must not know of sessions.
+//! A thread, because a terminal, a pipe and a file are then written alike, without setting
+//! `O_NONBLOCK` on what other processes share. Must not know of sessions.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -12,33 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
 
-/// The largest piece read at once.
-const PIECE: usize = 64 << 10;
 /// Pieces between a thread and the other side.
 const QUEUE: usize = 4;
-
-/// Reads standard input until its end, a piece at a time as it comes. A failed read ends it too.
-pub(crate) fn input() -> mpsc::Receiver<Bytes> {
-    let (pieces, received) = mpsc::channel(QUEUE);
-    spawn("stdin", move || {
-        let stdin = rustix::stdio::stdin();
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let length = match rustix::io::read(stdin, &mut buffer) {
-                Ok(0) => return,
-                Ok(length) => length,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) if wait_for(stdin, PollFlags::IN) => continue,
-                Err(_) => return,
-            };
-            let piece = Bytes::copy_from_slice(&buffer[..length]);
-            if pieces.blocking_send(piece).is_err() {
-                return;
-            }
-        }
-    });
-    received
-}
 
 /// Writes to standard output or standard error.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -67,9 +69,35 @@ pub(crate) fn bare(mut command: Command) -> Command {
     command
         .env_remove("SSH_AUTH_SOCK")
         .env_remove("SSH_ASKPASS")
+        .env_remove("SSH_ASKPASS_REQUIRE")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
         .env_remove("RMUX_LOG")
         .env("LC_ALL", "C");
     command
+}
+
+/// The same without a terminal, whatever the tests are started from.
+pub(crate) fn without_terminal(command: &Command) -> Command {
+    let mut detached = Command::new("setsid");
+    detached
+        .arg("--wait")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => detached.env(name, value),
+            None => detached.env_remove(name),
+        };
+    }
+    detached
+}
+
+/// An executable shell script with this text.
+pub(crate) fn script(path: &Path, text: &str) -> PathBuf {
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    path.to_owned()
 }
 
 /// What became of a run.

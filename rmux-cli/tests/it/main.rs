@@ -1,7 +1,12 @@
 //! Integration tests of the `rmux` program against a real OpenSSH sshd on loopback.
 
+mod askpass;
+mod background;
 mod demo;
+mod escapes;
 mod fixture;
+mod flags;
+mod log;
 mod prompts;
 mod refusals;
 mod run;

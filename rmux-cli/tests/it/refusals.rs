@@ -153,9 +153,9 @@ fn an_identity_file_that_is_missing() {
 fn arguments_that_make_no_sense() {
     for (args, parts) in [
         (&["-Z", "host"][..], &["unknown option -Z", "--help"][..]),
-        (&["-L", "1:a:2", "host"], &["-L", "not supported"]),
-        (&["-p", "99999", "host"], &["-p", "99999", "no port"]),
-        (&["-p", "many", "host"], &["-p", "many", "no port"]),
+        (&["-L", "1:a:2", "host"], &["-L", "not supported yet"]),
+        (&["-p", "99999", "host"], &["port", "99999"]),
+        (&["-p", "many", "host"], &["port", "many"]),
         (&["ssh://host:0"], &["ssh://host:0", "no port"]),
         (&[], &["destination is missing"]),
         (&["-F", "none", "-o", "Nonsense=1", "host"], &["Nonsense"]),

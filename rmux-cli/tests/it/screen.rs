@@ -17,7 +17,20 @@ use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 use crate::fixture::{bare, wait_until};
 
 const LEADER: &str = r#"
+trap : INT
 sh -c 'echo "pid $$"; exec "$@"' sh "$@"
+echo "ended $?"
+read -r rest
+"#;
+
+/// The same, with a shell that has job control: the program can be stopped, and a line typed then
+/// lets it go on.
+const JOBS: &str = r#"
+set -m
+sh -c 'echo "pid $$"; exec "$@"' sh "$@"
+echo "stopped $?"
+read -r rest
+fg
 echo "ended $?"
 read -r rest
 "#;
@@ -34,6 +47,17 @@ impl Screen {
     /// Starts `command` on a terminal of this size.
     #[track_caller]
     pub(crate) fn start(command: &Command, columns: u16, rows: u16) -> Self {
+        Self::start_under(LEADER, command, columns, rows)
+    }
+
+    /// The same under a shell with job control.
+    #[track_caller]
+    pub(crate) fn start_as_job(command: &Command, columns: u16, rows: u16) -> Self {
+        Self::start_under(JOBS, command, columns, rows)
+    }
+
+    #[track_caller]
+    fn start_under(leader: &str, command: &Command, columns: u16, rows: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
             .expect("a pseudo-terminal");
         grantpt(&master).unwrap();
@@ -48,7 +72,7 @@ impl Screen {
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         // `setsid --ctty` makes it the terminal of a session of its own.
         let leader = bare(Command::new("setsid"))
-            .args(["--ctty", "sh", "-c", LEADER, "sh"])
+            .args(["--ctty", "sh", "-c", leader, "sh"])
             .arg(command.get_program())
             .args(command.get_args())
             .envs(
@@ -118,6 +142,13 @@ impl Screen {
             .and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?))
             .expect("the leader tells the pid first");
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until the terminal is as it was at first.
+    #[track_caller]
+    pub(crate) fn expect_cooked(&self) {
+        let cooked = self.before.local_modes;
+        wait_until("the modes of before", || self.local_modes() == cooked);
     }
 
     fn local_modes(&self) -> LocalModes {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::fixture::{options, rmux, rmux_to, run, sshd};
+use crate::fixture::{bare, options, rmux, rmux_to, run, sshd};
 use crate::screen::Screen;
 
 #[test]
@@ -29,16 +29,16 @@ fn a_new_window_size_arrives() {
     let mut command = rmux();
     command.arg("-t").args(options(&sshd)).args([
         "127.0.0.1",
-        "n=0; trap 'stty size; n=$((n+1))' WINCH; echo ready; \
-         while [ $n -lt 2 ]; do sleep 0.05; done",
+        "n=0; while [ $n -lt 3 ]; do now=$(stty size); if [ \"$now\" != \"$last\" ]; \
+         then echo \"<$now>\"; last=$now; n=$((n+1)); fi; sleep 0.05; done",
     ]);
     let screen = Screen::start(&command, 80, 24);
-    screen.expect("ready");
+    screen.expect("<24 80>");
     screen.expect_raw();
     screen.resize(132, 50);
-    screen.expect("50 132");
+    screen.expect("<50 132>");
     screen.resize(60, 20);
-    screen.expect("20 60");
+    screen.expect("<20 60>");
     assert_eq!(screen.finish().0, 0);
 }
 
@@ -122,4 +122,22 @@ fn a_command_gets_no_terminal_unasked() {
     let (code, text) = screen.finish();
     assert!(text.contains("not a tty"), "{text}");
     assert_eq!(code, 6);
+}
+
+#[test]
+fn the_command_of_the_settings_is_a_command() {
+    let sshd = sshd();
+    for (terminal, tty) in [("auto", "not a tty"), ("yes", "/dev/pts/")] {
+        for program in [bare(std::process::Command::new("ssh")), rmux()] {
+            let mut command = program;
+            command
+                .args(["-o", "RemoteCommand=tty; exit 4", "-o"])
+                .arg(format!("RequestTTY={terminal}"))
+                .args(options(&sshd))
+                .arg("127.0.0.1");
+            let (code, text) = Screen::start(&command, 80, 24).finish();
+            assert_eq!(code, 4, "{text}");
+            assert!(text.contains(tty), "{terminal}: {text}");
+        }
+    }
 }

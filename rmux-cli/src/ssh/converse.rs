@@ -1,0 +1,293 @@
+//! One command's conversation: its output and input pass through this process' streams, and what is
+//! typed at the terminal may be an escape.
+//!
+//! Must not know how arguments are written or how the connection was made.
+
+use std::io;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use rmux_core::{Child, ChildStdin, Command, Error, ExitStatus, Pty, Session, Stdio};
+use rustix::termios::tcgetwinsize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+
+use super::escape::{Escape, Escapes, Typed, help, printed};
+use super::plan::{Plan, Work};
+use super::streams::Writer;
+use crate::log::{self, Level};
+use crate::signals::{stop_self, window_changes};
+use crate::terminal::{self, Changed};
+use crate::{input, message};
+
+/// How many typed bytes may wait for a remote that takes none.
+const MOST_WAITING: usize = 64 << 10;
+
+/// How a conversation ended in order.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// With the command.
+    Status(ExitStatus),
+    /// By the escape that ends the connection.
+    ByEscape,
+}
+
+/// Why it ended early.
+#[derive(Debug)]
+pub(super) enum Broken {
+    Remote(Error),
+    /// Nobody reads what the command writes.
+    NoReader,
+    Local(&'static str, io::Error),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Remote(error)
+    }
+}
+
+/// Runs the command and passes everything on, until it has ended and all it wrote is written.
+pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Broken> {
+    let mut resized = window_changes().map_err(|error| Broken::Local("signals", error))?;
+    let mut child = command(session, plan).spawn().await?;
+    if plan.terminal && !child.has_pty() {
+        message::remark("the server refused a terminal; the command runs without one");
+    }
+    let mut screen = Screen {
+        // Undone by whoever ends rmux: dropped here, the last output could still be on its way.
+        raw: child.has_pty().then(raw).flatten(),
+        has_pty: child.has_pty(),
+        session,
+        escape: plan.escape.unwrap_or_default(),
+    };
+    let (typed, mut escapes) = mpsc::channel(1);
+    let feed = child
+        .stdin
+        .take()
+        .map(|stdin| match plan.escape.map(Escapes::new) {
+            Some(escapes) => tokio::spawn(feed_typed(stdin, escapes, typed)),
+            None => tokio::spawn(feed(stdin)),
+        });
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output = async {
+        let (Some(mut stdout), Some(mut stderr)) = (stdout, stderr) else {
+            return Ok(());
+        };
+        let output = copy(
+            async || stdout.chunk().await,
+            Writer::stdout(),
+            "standard output",
+        );
+        let errors = copy(
+            async || stderr.chunk().await,
+            Writer::stderr(),
+            "standard error",
+        );
+        tokio::try_join!(output, errors).map(drop)
+    };
+    let mut output = std::pin::pin!(output);
+    let mut copied = false;
+    let ended = loop {
+        tokio::select! {
+            all = &mut output, if !copied => match all {
+                Ok(()) => copied = true,
+                Err(broken) => break Err(broken),
+            },
+            status = child.wait(), if copied => break Ok(Ended::Status(status?)),
+            Some(()) = resized.recv(), if screen.has_pty => screen.pass_size(&child),
+            Some(escape) = escapes.recv() => {
+                if screen.act_on(escape, &child).await {
+                    break Ok(Ended::ByEscape);
+                }
+            }
+        }
+    };
+    if let Some(feed) = feed {
+        feed.abort();
+    }
+    ended
+}
+
+fn command(session: &Session, plan: &Plan) -> Command {
+    let mut command = match &plan.work {
+        Work::Line(line) => session.shell(line),
+        Work::Subsystem(name) => session.subsystem(name),
+        Work::Shell | Work::Nothing => session.login_shell(),
+    };
+    command.stdin(if plan.no_input {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    });
+    if plan.terminal {
+        let term = std::env::var("TERM").unwrap_or_default();
+        let pty = Pty::like(rustix::stdio::stdin(), term.as_str())
+            // As ssh: without a terminal here, the remote one has neither size nor modes.
+            .unwrap_or_else(|_| Pty::new(term).size(0, 0));
+        // As ssh: who asks for a terminal is not given less, and a shell that gets none may still be
+        // worth having, as with servers that only greet.
+        command.pty(if plan.insists { pty } else { pty.optional() });
+    }
+    command
+}
+
+fn raw() -> Option<Changed> {
+    terminal::raw(rustix::stdio::stdin()).ok()
+}
+
+/// The local terminal while the command has one.
+struct Screen<'a> {
+    raw: Option<Changed>,
+    has_pty: bool,
+    session: &'a Session,
+    escape: u8,
+}
+
+impl Screen<'_> {
+    fn pass_size(&self, child: &Child) {
+        if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
+            child.resize_pixels(
+                size.ws_col.into(),
+                size.ws_row.into(),
+                size.ws_xpixel.into(),
+                size.ws_ypixel.into(),
+            );
+        }
+    }
+
+    /// Does what the escape asks for. True if that is to end the connection.
+    async fn act_on(&mut self, escape: Escape, child: &Child) -> bool {
+        let c = printed(self.escape);
+        let missing = |letter: &str, what: &str| {
+            message::line(format_args!("{c}{letter} [{what} is not supported]"));
+        };
+        match escape {
+            Escape::End => {
+                message::line(format_args!("{c}."));
+                return true;
+            }
+            Escape::Help => {
+                message::line(format_args!("{c}?"));
+                for line in help(self.escape) {
+                    message::line(line);
+                }
+            }
+            Escape::List => {
+                message::line(format_args!("{c}#"));
+                message::line("The following connections are open:");
+                let host = self.session.host();
+                message::line(format_args!(
+                    "  #0 client-session ({}@{} port {})",
+                    host.user, host.hostname, host.port
+                ));
+            }
+            Escape::Suspend => self.suspend(&c, child).await,
+            Escape::Louder => self.change_level(&c, 'v', Level::louder),
+            Escape::Quieter => self.change_level(&c, 'V', Level::quieter),
+            Escape::CommandLine if !self.session.host().enable_escape_commandline => {
+                message::line("commandline disabled");
+            }
+            Escape::CommandLine => missing("C", "the command line"),
+            Escape::Background => missing("&", "going to the background"),
+            Escape::Break => missing("B", "a BREAK"),
+            Escape::Rekey => missing("R", "renewing the keys"),
+        }
+        false
+    }
+
+    fn change_level(&self, c: &str, letter: char, change: fn(Level) -> Level) {
+        if log::is_on_stderr() {
+            log::set_level(change(log::level()));
+            let name = log::level().name();
+            message::line(format_args!("{c}{letter} [LogLevel {name}]"));
+        } else {
+            message::line(format_args!("{c}{letter} [the log goes elsewhere]"));
+        }
+    }
+
+    /// Stops rmux, with the terminal as it was before; goes on when it is continued.
+    async fn suspend(&mut self, c: &str, child: &Child) {
+        message::line(format_args!("{c}^Z [suspend rmux]"));
+        let was_raw = self.raw.take().is_some();
+        stop_self().await;
+        if was_raw {
+            self.raw = raw();
+        }
+        if self.has_pty {
+            // Whoever had the terminal meanwhile may have changed it.
+            self.pass_size(child);
+        }
+    }
+}
+
+/// Sends standard input, and its end.
+async fn feed(mut stdin: ChildStdin) {
+    let mut pieces = input::read();
+    while let Some(piece) = pieces.recv().await {
+        // A command that takes no more input is no failure.
+        if stdin.write_all(&piece).await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// The same for a terminal; escapes go to `typed`, also while a remote that hangs takes no input.
+async fn feed_typed(mut stdin: ChildStdin, mut escapes: Escapes, typed: mpsc::Sender<Escape>) {
+    let mut pieces = input::read();
+    let mut waiting = BytesMut::new();
+    let (mut more_comes, mut is_taken) = (true, true);
+    while more_comes || !waiting.is_empty() {
+        tokio::select! {
+            piece = pieces.recv(), if more_comes && waiting.len() < MOST_WAITING => {
+                more_comes = piece.is_some();
+                for found in escapes.feed(&piece.unwrap_or_default()) {
+                    match found {
+                        // A command that takes no more input is no failure.
+                        Typed::Bytes(bytes) if is_taken => waiting.extend_from_slice(&bytes),
+                        Typed::Bytes(_) => {}
+                        Typed::Escape(escape) => {
+                            if typed.send(escape).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                }
+            }
+            written = stdin.write(&waiting), if !waiting.is_empty() => match written {
+                Ok(length) => waiting.advance(length),
+                Err(_) => {
+                    is_taken = false;
+                    waiting.clear();
+                }
+            },
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// Writes a stream of the command to one of ours, piece by piece as it comes. All of it is written
+/// when this returns, also what came before an error.
+async fn copy(
+    mut next: impl AsyncFnMut() -> Result<Option<Bytes>, Error>,
+    writer: Writer,
+    what: &'static str,
+) -> Result<(), Broken> {
+    let read = loop {
+        match next().await {
+            Ok(Some(piece)) => {
+                if !writer.write(piece).await {
+                    break Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    match writer.finish().await {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Broken::NoReader),
+        Err(error) => return Err(Broken::Local(what, error)),
+    }
+    Ok(read?)
+}
