@@ -3,6 +3,8 @@
 
 const { Child } = require('./lib/child.cjs');
 const { AbortError, RmuxError } = require('./lib/errors.cjs');
+const { resolve } = require('./lib/resolving.cjs');
+const { Pool } = require('./lib/pool.cjs');
 const { connect, Session } = require('./lib/session.cjs');
 
-module.exports = { AbortError, Child, RmuxError, Session, connect };
+module.exports = { AbortError, Child, Pool, RmuxError, Session, connect, resolve };

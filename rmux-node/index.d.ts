@@ -18,8 +18,41 @@ import { Readable, Writable } from 'node:stream';
  */
 export function connect(host: string, options?: ConnectOptions): Promise<Session>;
 
-/** How to connect. Times are in milliseconds. An unknown option is a TypeError. */
-export interface ConnectOptions {
+/**
+ * All settings that hold for a host, as `ssh -G` prints them; connects nowhere. The lists of
+ * algorithms are those of rmux's own SSH engine, and differ from OpenSSH's.
+ *
+ * @param host as for `connect`.
+ * @throws {RmuxError} `CONFIG_INVALID` for a configuration that `ssh` refuses, with the file and
+ *   line in its message.
+ * @throws {AbortError} where `options.signal` was aborted. A program of `Match exec` that runs
+ *   meanwhile is left to end.
+ */
+export function resolve(host: string, options?: ResolveOptions): Promise<Resolved>;
+
+/**
+ * The settings of a host by the keys of `ssh -G` in lower case. A key is there if `ssh -G` prints
+ * it. One that may repeat has an array, whatever its length. Bytes that are not UTF-8 are replaced
+ * by U+FFFD.
+ */
+export interface Resolved {
+  host: string;
+  user: string;
+  hostname: string;
+  port: string;
+  certificatefile?: string[];
+  dynamicforward?: string[];
+  identityfile?: string[];
+  localforward?: string[];
+  remoteforward?: string[];
+  sendenv?: string[];
+  setenv?: string[];
+  /** All others have one value. */
+  [key: string]: string | string[] | undefined;
+}
+
+/** What decides what a host resolves to. An unknown option is a TypeError. */
+export interface ResolveOptions {
   /** The account, as `ssh -l`. One in the destination wins. */
   user?: string;
   /** The port, as `ssh -p`. One in the destination wins. */
@@ -30,20 +63,52 @@ export interface ConnectOptions {
   configFile?: string | false;
   /** Settings that win over every file, each as `ssh -o Key=value`. */
   options?: Readonly<Record<string, string | readonly string[]>>;
+  /**
+   * Whether `Match exec` may run its programs: `own-files` lets the user's own and the system's
+   * files do it, and not one that `configFile` names. A configuration that needs a program that may
+   * not run is an error. Default: `own-files`.
+   */
+  matchExec?: 'own-files' | 'always' | 'never';
+  /** Stops the call. It has no effect on what came of it. */
+  signal?: AbortSignal;
+}
+
+/** How to connect. Times are in milliseconds. An unknown option is a TypeError. */
+export interface ConnectOptions extends ResolveOptions, ConnectionOptions {}
+
+/**
+ * How the sessions of a pool connect. Times are in milliseconds. An unknown option is a TypeError. What
+ * names a user, a port, an identity or another setting holds for every destination, but not for hosts
+ * on the way, as with `ssh`.
+ */
+export interface PoolOptions extends Omit<ResolveOptions, 'signal'>, ConnectionOptions {
+  /** How long a session stays that nobody uses; `Infinity` is for as long as the pool. Default: 0. */
+  linger?: number;
+}
+
+/** What `connect` and a pool have in common. */
+export interface ConnectionOptions {
   /** The account's password, or who knows it. Asked only where the server wants one. */
-  password?: string | ((prompt: PasswordPrompt) => Awaitable<string | null | undefined>);
+  password?: string | ((prompt: PasswordPrompt, context: PromptContext) => Awaitable<string | null | undefined>);
   /** The passphrase of an encrypted key file; null or undefined skips the key. */
-  passphrase?: (prompt: PassphrasePrompt) => Awaitable<string | null | undefined>;
+  passphrase?: (
+    prompt: PassphrasePrompt,
+    context: PromptContext,
+  ) => Awaitable<string | null | undefined>;
   /** One answer for each prompt, in order; null or undefined gives up on the method. */
   keyboardInteractive?: (
     prompt: KeyboardInteractivePrompt,
+    context: PromptContext,
   ) => Awaitable<readonly string[] | null | undefined>;
   /**
    * What to do about a host key that is not in `known_hosts`: refuse it, accept and remember it, or
    * ask; it is accepted only on true. A key that differs from the known one is always refused.
    * Default: what `StrictHostKeyChecking` says, else `strict`.
    */
-  hostKeyPolicy?: 'strict' | 'accept-new' | ((prompt: HostKeyPrompt) => Awaitable<boolean>);
+  hostKeyPolicy?:
+    | 'strict'
+    | 'accept-new'
+    | ((prompt: HostKeyPrompt, context: PromptContext) => Awaitable<boolean>);
   /**
    * Accepts any host key, changed and revoked ones too, and remembers none: whoever answers is
    * trusted with everything sent. For throw-away hosts only.
@@ -57,13 +122,20 @@ export interface ConnectOptions {
    * `ServerAliveCountMax`, else 20,000 and 2.
    */
   keepalive?: { interval: number; count?: number } | false;
-  /** Hears of every step in the session's life, from the first on. */
+  /** Hears of every step in the life of the session, or of each of the pool's, from the first on. */
   onEvent?: (event: SessionEvent) => void;
-  /** Stops connecting. It has no effect on the session that came of it. */
-  signal?: AbortSignal;
 }
 
 type Awaitable<T> = T | PromiseLike<T>;
+
+/** What a callback gets besides its prompt. */
+export interface PromptContext {
+  /**
+   * Aborted when nobody waits for the answer any more: all who wanted the session have aborted, or the
+   * server has gone. Give it to what asks the person, such as `question` of `node:readline/promises`.
+   */
+  signal: AbortSignal;
+}
 
 /** A host key nobody has vouched for yet. */
 export interface HostKeyPrompt {
@@ -118,9 +190,13 @@ export type SessionEvent =
   | { type: 'lost'; reason: RmuxError }
   | { type: 'closed' };
 
-/** How a session ended: closed from here, or the connection was lost. */
+/**
+ * How a session ended: closed from here, or the connection was lost. `released` is the end of a handle
+ * from a pool that was given back: others may go on.
+ */
 export type CloseReason =
   | { reason: 'closed' }
+  | { reason: 'released' }
   | { reason: 'lost'; error: RmuxError };
 
 /** What a destination resolved to. */
@@ -135,24 +211,71 @@ export interface Host {
 
 /**
  * A command: a string is a line for the remote account's own shell, an array is a program and its
- * arguments, which reach it word for word whatever that shell is.
+ * arguments, which reach it word for word whatever that shell is. A subsystem is a program that the
+ * server knows by a name, such as `sftp`.
  */
-export type Command = string | readonly string[];
+export type Command = string | readonly string[] | { readonly subsystem: string };
+
+/**
+ * The sessions of a program, one a host, shared by all who ask for it.
+ *
+ * Two destinations share a session when their settings are the same in everything but the name that was
+ * given; hosts on the way (`ProxyJump`) are shared likewise. Who asks while a session is being connected
+ * waits for that one: one connect, one question and one failure serve all.
+ *
+ * A session is in use while somebody has a `Session` of it that was not given back, or a command runs on
+ * it. After the last use it stays for `linger`, and no longer than the pool. One that was lost or closed
+ * is connected anew by the next who asks.
+ *
+ * A pool belongs to the thread that made it, and so do its callbacks. It does not keep the process alive.
+ */
+export class Pool {
+  /**
+   * @throws {RmuxError} `CONFIG_INVALID`.
+   */
+  constructor(options?: PoolOptions);
+
+  /**
+   * The session of a host; connects where there is none. Each call gives an object of its own, to be given
+   * back: by `await using`, by `release`, or by letting go of it.
+   *
+   * @param host as for `connect`.
+   * @throws {RmuxError} as `connect`.
+   * @throws {AbortError} where `options.signal` was aborted: others who wait for the session still get it,
+   *   and when nobody waits any more, the connection is given up.
+   */
+  session(host: string, options?: { signal?: AbortSignal }): Promise<Session>;
+
+  /**
+   * The sessions that are connected now, those of hosts on the way among them, in no order: objects to be
+   * given back, like those of `session`.
+   */
+  sessions(): Session[];
+
+  /** Closes all sessions that are connected now, whoever uses them. The pool can be used again. */
+  close(): Promise<void>;
+  /** As `close`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
+  [Symbol.asyncDispose](): Promise<void>;
+}
 
 /**
  * One host, connected to once, for any number of commands at a time.
  *
  * An open session does not keep the process alive unless `ref` was called; a command that runs
  * does. Once the connection is lost, every operation rejects with that reason, at once and for
- * good. It is closed by `close`, and when nothing holds the session and its children any more.
+ * good. It is closed by `close`, and when nothing holds the session and its children any more; one from
+ * a pool only if nobody else uses the connection then, and it does not linger.
  */
 export class Session {
   private constructor();
   /** What the destination resolved to. */
   readonly host: Host;
-  /** Whether the session has ended. */
+  /** Whether nothing can be run by it any more: it was closed, lost, or given back. */
   readonly isClosed: boolean;
-  /** Resolves when the session has ended, and never rejects. Does not keep the process alive. */
+  /**
+   * Resolves when the session has ended or, if it is from a pool, was given back; never rejects. Does not
+   * keep the process alive.
+   */
   readonly closed: Promise<CloseReason>;
 
   /**
@@ -180,9 +303,21 @@ export class Session {
   spawn(command: Command, options?: Omit<SpawnOptions, 'stdin' | 'stdout' | 'stderr'>): Promise<PipedChild>;
   spawn(command: Command, options: SpawnOptions): Promise<Child>;
 
-  /** Closes the connection and cuts off what still runs. Closing a closed session does nothing. */
+  /**
+   * Closes the connection, for all who share it, and cuts off what still runs. Closing a closed session
+   * does nothing.
+   */
   close(): Promise<void>;
-  /** As `close`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
+  /**
+   * Gives the session back: nothing new can be run by this object, and commands that were started run on.
+   * When nobody else uses the connection, its pool keeps it for `linger`; then, or without a pool at once,
+   * it is closed. Does not wait. Giving back twice does nothing.
+   */
+  release(): void;
+  /**
+   * The end of `await using`: gives a session from a pool back, and closes one from `connect`. There where
+   * Node knows the symbol (18.18, 20.4 or newer).
+   */
   [Symbol.asyncDispose](): Promise<void>;
 
   /** Keeps the process alive until the session ends or `unref` is called. */
@@ -255,6 +390,11 @@ export interface PtyOptions {
   columns?: number;
   /** Default: 24. */
   rows?: number;
+  /**
+   * Whether to run the command without a terminal where the server refuses one, as `ssh` does;
+   * `child.hasPty` tells. Default: false; then it fails to start.
+   */
+  optional?: boolean;
   /** Modes by opcode (RFC 4254, section 8): `{ 53: 0 }` turns echo off. */
   modes?: Readonly<Record<number, number>>;
 }
@@ -286,6 +426,8 @@ export class Child extends EventEmitter {
   readonly stdout: Readable | null;
   /** Null unless piped. Empty with a terminal. */
   readonly stderr: Readable | null;
+  /** Whether it has the terminal that was asked for. */
+  readonly hasPty: boolean;
   /** Null while it runs, and where a signal ended it. */
   readonly exitCode: number | null;
   /** The signal that ended it, for example `SIGTERM`. */

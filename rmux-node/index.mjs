@@ -2,4 +2,4 @@
 // has each class once.
 import rmux from './index.cjs';
 
-export const { AbortError, Child, RmuxError, Session, connect } = rmux;
+export const { AbortError, Child, Pool, RmuxError, Session, connect, resolve } = rmux;

@@ -27,12 +27,20 @@ export interface Asked {
  */
 export declare class Bridge {
   /**
-   * `deliver` is called with what it is (`settled`, `event` or `question`), the operation's
-   * number, the failure or null, and the value or null. It must not throw.
+   * `deliver` is called with what it is, a number, the failure or null, and the value or null. It
+   * must not throw. The number is that of the operation, but for `withdrawn` that of the
+   * question; after `gone` nothing more is heard of it.
    */
-  constructor(deliver: (what: 'settled' | 'event' | 'question', operation: number, failure: Failure | null, value: unknown) => void)
+  constructor(deliver: (what: 'settled' | 'event' | 'question' | 'withdrawn' | 'gone', number: number, failure: Failure | null, value: unknown) => void)
   /** Connects; settled with a `NativeSession`. */
   connect(operation: number, destination: string, options: ConnectOptions): void
+  /**
+   * A pool, whose events and questions are those of `number`. Sessions that nobody uses stay for
+   * `linger` milliseconds.
+   */
+  pool(number: number, options: ConnectOptions, linger?: number | undefined | null): NativePool | Failure
+  /** Resolves a destination; settled with an array of `ResolvedSetting`. */
+  resolve(operation: number, destination: string, options: ResolveOptions): void
   /**
    * Stops an operation and undoes it as far as it can be. True: it will never be settled.
    * False: its result is on its way already.
@@ -42,12 +50,14 @@ export declare class Bridge {
   answer(question: number, answer: Answer): void
 }
 
-/** What to run, and how. Either `line` or `words`. */
+/** What to run, and how. One of `line`, `words` and `subsystem`. */
 export interface CommandSpec {
   /** A line for the account's shell. */
   line?: string
   /** A program and its arguments. */
   words?: Array<string>
+  /** A subsystem of the server. */
+  subsystem?: string
   env?: Record<string, string>
   cwd?: string
   /** Standard input of `run`. */
@@ -75,14 +85,8 @@ export interface Completed {
 
 /** Settings of a connection; what is missing is as the core has it. Times are in milliseconds. */
 export interface ConnectOptions {
-  user?: string
-  port?: number
-  identityFiles?: Array<string>
-  /** A path; with `no_config_file`, none is read. */
-  configFile?: string
-  noConfigFile?: boolean
-  /** Keyword and value, each as `-o Keyword=value`. */
-  options?: Array<Setting>
+  /** What `resolve` takes, too. */
+  host: ResolveOptions
   password?: string
   /** `strict`, `accept-new`, `ask`, or `danger-accept-any`. */
   hostKeyPolicy?: string
@@ -123,6 +127,8 @@ export interface Failure {
   message: string
   /** What the error below it said. */
   source?: string
+  /** The number of the question whose callback threw. */
+  question?: number
 }
 
 /** What a destination resolved to. */
@@ -136,6 +142,8 @@ export interface HostFacts {
 
 /** A running command. Letting go of it without waiting for it is as dropping the core's child. */
 export declare class NativeChild {
+  /** Whether it has a terminal. */
+  get hasPty(): boolean
   /** Which of the streams are piped. */
   get piped(): Array<boolean>
   /**
@@ -163,17 +171,40 @@ export declare class NativeChild {
   resize(columns: number, rows: number): void
 }
 
-/** A connected session. Letting go of it, and of its children, closes the connection. */
+/**
+ * Sessions that are shared by all who want the same host. Letting go of it ends those that nobody
+ * uses.
+ */
+export declare class NativePool {
+  /** The session of a destination; settled with a `NativeSession`. */
+  session(operation: number, destination: string): void
+  /** The sessions that are connected now. */
+  sessions(): Array<NativeSession>
+  /** Closes the sessions that are connected now; settled with null when they are closed. */
+  close(operation: number): void
+}
+
+/**
+ * A handle of a connected session. Giving it back, or letting go of it, and of its children, closes
+ * the connection unless others use it or it lingers.
+ */
 export declare class NativeSession {
   /** What the destination resolved to. */
   get host(): HostFacts
-  /** Whether the session has ended. */
+  /** Whether the session has ended, or this handle was given back. */
   get isClosed(): boolean
   /** Runs a command to its end; settled with a `Completed`. */
   run(operation: number, spec: CommandSpec): void
   /** Starts a command; settled with a `NativeChild`. */
   spawn(operation: number, spec: CommandSpec): void
-  /** Closes the connection; settled with null when it is closed. */
+  /** Gives this handle back: what runs by it goes on, and nothing new can be run. */
+  release(): void
+  /**
+   * Waits for the session's end; settled with an `Event`, or with null when the handle was given
+   * back or let go of before.
+   */
+  ended(operation: number): void
+  /** Closes the connection, for all who use it; settled with null when it is closed. */
   close(operation: number): void
 }
 
@@ -195,6 +226,8 @@ export interface PtySpec {
   columns?: number
   rows?: number
   modes?: Array<PtyMode>
+  /** Whether to do without if the server refuses it. */
+  optional?: boolean
 }
 
 /**
@@ -216,6 +249,32 @@ export interface Question {
   name?: string
   instructions?: string
   prompts?: Array<PromptLine>
+}
+
+/**
+ * What a program sets beside, and above, the user's own files; what is missing is as the core has
+ * it.
+ */
+export interface ResolveOptions {
+  user?: string
+  port?: number
+  identityFiles?: Array<string>
+  /** A path; with `no_config_file`, none is read. */
+  configFile?: string
+  noConfigFile?: boolean
+  /** Keyword and value, each as `-o Keyword=value`. */
+  options?: Array<Setting>
+  /** `own-files`, `always` or `never`. */
+  matchExec?: string
+}
+
+/** A key of `ssh -G`, in lower case, and its values. */
+export interface ResolvedSetting {
+  key: string
+  /** Bytes that are not UTF-8 are replaced by U+FFFD. */
+  values: Array<string>
+  /** Whether there may be several. If not, there is one. */
+  repeats: boolean
 }
 
 /** One `ssh_config` setting. */

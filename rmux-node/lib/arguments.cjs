@@ -87,13 +87,21 @@ function bytes(value, name) {
   return refuse(`${name} must be a string or a Uint8Array`);
 }
 
-/** A string is a line for the remote shell, an array is a program and its arguments. */
+/**
+ * A string is a line for the remote shell, an array is a program and its arguments, an object names a
+ * subsystem.
+ */
 function command(value) {
   if (typeof value === 'string') return { line: value };
   if (Array.isArray(value) && value.every((word) => typeof word === 'string')) {
     return { words: value };
   }
-  return refuse('a command must be a string (a shell line) or an array of strings (a program and its arguments)');
+  if (isObject(value) && Object.keys(value).join() === 'subsystem') {
+    return { subsystem: text(value.subsystem, 'subsystem') };
+  }
+  return refuse(
+    'a command must be a string (a shell line), an array of strings (a program and its arguments) or { subsystem: name }',
+  );
 }
 
 function environment(value) {
@@ -126,12 +134,13 @@ function settings(value) {
 function pty(value) {
   if (value === undefined || value === null || value === false) return undefined;
   if (value === true) return {};
-  const given = options(value, ['term', 'columns', 'rows', 'modes'], 'pty');
+  const given = options(value, ['term', 'columns', 'rows', 'modes', 'optional'], 'pty');
   const modes = given.modes === undefined ? undefined : Object.entries(options(given.modes, Object.keys(given.modes), 'pty.modes'));
   return {
     term: text(given.term, 'pty.term'),
     columns: count(given.columns, 'pty.columns'),
     rows: count(given.rows, 'pty.rows'),
+    optional: flag(given.optional, 'pty.optional'),
     modes: modes?.map(([opcode, setting]) => ({
       opcode: count(Number(opcode), 'a key of pty.modes'),
       value: count(setting, `pty.modes[${opcode}]`),

@@ -38,6 +38,7 @@ class Child extends EventEmitter {
     this.stderr = stderr
       ? new Output((operation) => native.readStderr(operation), () => native.dropStderr())
       : null;
+    this.hasPty = native.hasPty;
     this.exitCode = null;
     this.signalCode = null;
     this.exited = this.#watch(signal);

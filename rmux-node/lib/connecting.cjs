@@ -3,13 +3,12 @@
 'use strict';
 
 const check = require('./arguments.cjs');
+const { questions } = require('./operations.cjs');
+const resolving = require('./resolving.cjs');
 
-const OPTIONS = [
-  'user',
-  'port',
-  'identityFiles',
-  'configFile',
-  'options',
+/** The options that a pool has too. */
+const SHARED = [
+  ...resolving.SHARED,
   'password',
   'hostKeyPolicy',
   'dangerAcceptAnyHostKey',
@@ -18,12 +17,12 @@ const OPTIONS = [
   'connectTimeout',
   'keepalive',
   'onEvent',
-  'signal',
 ];
+/** How many errors of callbacks are kept for those who are yet to hear of them. */
+const KEPT = 32;
 
-/** Splits what `connect` was given into settings for the addon and callbacks. */
-function read(given) {
-  const options = check.options(given, OPTIONS, 'connect');
+/** Splits the options of `connect` or of a pool into settings for the addon and callbacks. */
+function read(options) {
   const callbacks = {
     hostKey: typeof options.hostKeyPolicy === 'function' ? options.hostKeyPolicy : undefined,
     password: typeof options.password === 'function' ? options.password : undefined,
@@ -32,12 +31,7 @@ function read(given) {
   };
   const keepalive = readKeepalive(options.keepalive);
   const settings = {
-    user: check.text(options.user, 'user'),
-    port: check.count(options.port, 'port'),
-    identityFiles: check.texts(options.identityFiles, 'identityFiles'),
-    configFile: options.configFile === false ? undefined : check.text(options.configFile, 'configFile'),
-    noConfigFile: options.configFile === false,
-    options: check.settings(options.options),
+    host: resolving.read(options),
     password: callbacks.password === undefined ? check.text(options.password, 'password') : undefined,
     hostKeyPolicy: readPolicy(options, callbacks),
     connectTimeout: check.time(options.connectTimeout, 'connectTimeout'),
@@ -49,7 +43,6 @@ function read(given) {
     settings,
     callbacks,
     onEvent: check.callback(options.onEvent, 'onEvent'),
-    signal: check.abortSignal(options.signal),
   };
 }
 
@@ -112,10 +105,45 @@ function oneSecret(value, name) {
   return secret === undefined ? {} : { secrets: [secret] };
 }
 
-/** Asks the program; rejects with what its callback threw. */
-async function answer(callbacks, question) {
-  const kind = QUESTIONS[question.kind];
-  return kind.answer(await callbacks[question.kind](kind.prompt(question)));
+/** The questions of one connection, or of all of a pool, as they come. */
+class Questions {
+  #callbacks;
+  #open = new Set();
+  /** What callbacks threw, by the number of the question. */
+  #thrown = new Map();
+
+  constructor(callbacks) {
+    this.#callbacks = callbacks;
+  }
+
+  /** Asks the program; the answer as the addon takes it. */
+  async answer(question) {
+    const kind = QUESTIONS[question.kind];
+    const asking = new AbortController();
+    this.#open.add(asking);
+    questions.set(question.number, () => asking.abort());
+    try {
+      const callback = this.#callbacks[question.kind];
+      return kind.answer(await callback(kind.prompt(question), { signal: asking.signal }));
+    } catch (error) {
+      this.#thrown.set(question.number, error);
+      if (this.#thrown.size > KEPT) this.#thrown.delete(this.#thrown.keys().next().value);
+      return { failed: true };
+    } finally {
+      this.#open.delete(asking);
+      questions.delete(question.number);
+    }
+  }
+
+  /** What a callback threw that made this failure. */
+  cause(failure) {
+    return this.#thrown.get(failure.question);
+  }
+
+  /** Tells the callbacks that have not answered that nobody waits for them any more. */
+  end(reason) {
+    for (const asking of this.#open) asking.abort(reason);
+  }
 }
 
-module.exports = { answer, read };
+module.exports = { Questions, SHARED, read };

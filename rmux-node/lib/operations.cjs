@@ -12,10 +12,12 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const ABORTED = Symbol('aborted');
 
 let lastNumber = 0;
-/** Number → { resolve, reject, discard }. */
+/** Number → { resolve, reject, holds }. */
 const pending = new Map();
-/** Number of a connect → what hears the events and answers the questions of its session. */
+/** Number of a connect or a pool → what hears the events and answers the questions of its sessions. */
 const listeners = new Map();
+/** Number of a question that is open → what to call when nobody waits for its answer any more. */
+const questions = new Map();
 
 const anchor = setInterval(() => {}, LONGEST_TIMER);
 anchor.unref();
@@ -35,14 +37,16 @@ function release() {
 const bridge = new Bridge((what, number, failure, value) => {
   if (what === 'settled') settle(number, failure, value);
   else if (what === 'event') listeners.get(number)?.event(value);
-  else listeners.get(number)?.question(value);
+  else if (what === 'question') listeners.get(number)?.question(value);
+  else if (what === 'withdrawn') questions.get(number)?.();
+  else listeners.delete(number);
 });
 
 function settle(number, failure, value) {
   const operation = pending.get(number);
   if (operation === undefined) return;
   pending.delete(number);
-  release();
+  if (operation.holds) release();
   if (failure !== null) operation.reject(failure);
   else operation.resolve(value);
 }
@@ -61,14 +65,14 @@ function nextNumber() {
  * @param begin calls one method of the addon
  * @param options.signal an AbortSignal that stops the operation
  * @param options.discard gets rid of a value that came too late
- * @param options.cause tells what made the operation fail, where that is known here
+ * @param options.cause tells what made the operation fail with this failure, where that is known here
  */
 async function start(begin, { number = nextNumber(), signal, discard, cause } = {}) {
   if (signal?.aborted) throw fromSignal(signal);
   let abort;
   try {
     return await new Promise((resolve, reject) => {
-      pending.set(number, { resolve, reject });
+      pending.set(number, { resolve, reject, holds: true });
       hold();
       abort = () => {
         if (bridge.cancel(number)) {
@@ -76,7 +80,7 @@ async function start(begin, { number = nextNumber(), signal, discard, cause } = 
           release();
         } else {
           // Its result is on its way and nobody wants it any more.
-          pending.set(number, { resolve: (value) => discard?.(value), reject: () => {} });
+          pending.set(number, { resolve: (value) => discard?.(value), reject: () => {}, holds: true });
         }
         reject(ABORTED);
       };
@@ -93,10 +97,23 @@ async function start(begin, { number = nextNumber(), signal, discard, cause } = 
   } catch (problem) {
     // Errors are made here, where their stack leads to the caller.
     if (problem === ABORTED) throw fromSignal(signal);
-    throw problem instanceof Error ? problem : fromFailure(problem, cause?.());
+    throw problem instanceof Error ? problem : fromFailure(problem, cause?.(problem));
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/**
+ * Starts an operation that keeps neither the process alive nor `begin` and what that knows; it must
+ * not fail.
+ */
+function follow(begin) {
+  const number = nextNumber();
+  const followed = new Promise((resolve, reject) => {
+    pending.set(number, { resolve, reject, holds: false });
+  });
+  begin(number);
+  return followed;
 }
 
 /** Stops an operation without settling it. False: it is being settled already. */
@@ -107,4 +124,4 @@ function forget(number) {
   return true;
 }
 
-module.exports = { bridge, forget, hold, listeners, nextNumber, release, start };
+module.exports = { bridge, follow, forget, hold, listeners, nextNumber, questions, release, start };

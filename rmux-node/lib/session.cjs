@@ -1,26 +1,30 @@
-// Sessions: connecting, running commands, and when a session keeps the process alive.
+// Sessions: connecting, running commands, giving them back, and when one keeps the process alive.
 'use strict';
 
 const check = require('./arguments.cjs');
 const { Child } = require('./child.cjs');
 const connecting = require('./connecting.cjs');
 const { fromFailure } = require('./errors.cjs');
-const { bridge, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
+const { toEvent, tell } = require('./events.cjs');
+const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
 
+const CONNECT = [...connecting.SHARED, 'signal'];
 const RUN = ['env', 'cwd', 'input', 'timeout', 'signal', 'encoding', 'check'];
 const SPAWN = ['env', 'cwd', 'pty', 'stdin', 'stdout', 'stderr', 'killOnDrop', 'signal'];
 const STDIO = ['pipe', 'ignore', 'inherit'];
 
-/** Only `connect` makes sessions. */
+/** Only `connect` and pools make sessions. */
 const key = Symbol('session');
 
 /** Connects to a host; see index.d.ts. */
 async function connect(host, options) {
   if (typeof host !== 'string') check.refuse('the host must be a string');
-  const { settings, callbacks, onEvent, signal } = connecting.read(options);
+  const given = check.options(options, CONNECT, 'connect');
+  const { settings, callbacks, onEvent } = connecting.read(given);
+  const signal = check.abortSignal(given.signal);
   const number = nextNumber();
   const life = new Life();
-  let thrown;
+  const questions = new connecting.Questions(callbacks);
   // Nothing here may hold the Session: that it is let go of closes the connection.
   listeners.set(number, {
     event(facts) {
@@ -32,13 +36,7 @@ async function connect(host, options) {
       if (onEvent !== undefined) tell(onEvent, event);
     },
     async question(question) {
-      let answer = { failed: true };
-      try {
-        answer = await connecting.answer(callbacks, question);
-      } catch (error) {
-        thrown = error;
-      }
-      bridge.answer(question.number, answer);
+      bridge.answer(question.number, await questions.answer(question));
     },
   });
   try {
@@ -46,45 +44,18 @@ async function connect(host, options) {
       number,
       signal,
       discard: closeQuietly,
-      cause: () => thrown,
+      cause: (failure) => questions.cause(failure),
     });
     return new Session(key, native, life);
   } catch (error) {
     listeners.delete(number);
+    questions.end(error);
     throw error;
   }
 }
 
 function closeQuietly(native) {
   start((operation) => native.close(operation)).catch(() => {});
-}
-
-/** Calls an observer; what it throws is the program's to see, as with any event. */
-function tell(observer, event) {
-  try {
-    observer(event);
-  } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
-  }
-}
-
-function toEvent({ type, host, address, text, user, method, reason }) {
-  switch (type) {
-    case 'connecting':
-      return { type, host };
-    case 'connected':
-      return { type, address };
-    case 'banner':
-      return { type, text };
-    case 'authenticated':
-      return { type, user, method };
-    case 'lost':
-      return { type, reason: fromFailure(reason) };
-    default:
-      return { type };
-  }
 }
 
 /** What outlasts a Session object: its end, and whether it keeps the process alive. */
@@ -97,11 +68,17 @@ class Life {
   });
   ended = false;
 
+  /** With an event, or null for the end of a handle that was given back. */
   end(event) {
     this.ended = true;
     this.unref();
-    this.#resolve(event.type === 'lost' ? { reason: 'lost', error: event.reason } : { reason: 'closed' });
+    if (event === null) this.#resolve({ reason: 'released' });
+    else if (event.type === 'lost') this.#resolve({ reason: 'lost', error: event.reason });
+    else this.#resolve({ reason: 'closed' });
   }
+
+  /** Sees to it that its end is heard of. */
+  follow() {}
 
   ref(session) {
     if (this.#keeps !== undefined || this.ended) return;
@@ -116,15 +93,52 @@ class Life {
   }
 }
 
+/** The life of a handle from a pool, whose end is asked for when somebody wants to know it. */
+class PooledLife extends Life {
+  #native;
+
+  constructor(native) {
+    super();
+    this.#native = native;
+  }
+
+  follow() {
+    if (this.#native === undefined) return;
+    const ended = endOf(this.#native);
+    // From here on it must not hold the handle: that it is let go of ends it.
+    this.#native = undefined;
+    ended.then((event) => this.end(event && toEvent(event)));
+  }
+}
+
+/** In a scope of its own, which alone has the handle. */
+function endOf(native) {
+  return follow((operation) => native.ended(operation));
+}
+
 /** One host, connected to once, for any number of commands; see index.d.ts. */
 class Session {
   #native;
   #life;
+  /** What its pool has to live on for as long as it does: the callbacks. */
+  #pool;
 
-  constructor(secret, native, life) {
-    if (secret !== key) throw new TypeError('a Session comes from connect()');
+  /** A handle that a pool gives out. Not part of the public interface. */
+  static adopt(native, pool) {
+    return new Session(key, native, new PooledLife(native), pool);
+  }
+
+  /** Ends one at the end of its block. Not part of the public interface. */
+  static async dispose(session) {
+    if (session.#pool === undefined) await session.close();
+    else session.release();
+  }
+
+  constructor(secret, native, life, pool) {
+    if (secret !== key) throw new TypeError('a Session comes from connect() or from a pool');
     this.#native = native;
     this.#life = life;
+    this.#pool = pool;
   }
 
   get host() {
@@ -136,6 +150,7 @@ class Session {
   }
 
   get closed() {
+    this.#life.follow();
     return this.#life.closed;
   }
 
@@ -187,11 +202,16 @@ class Session {
     return Child.adopt(native, signal);
   }
 
+  release() {
+    this.#native.release();
+  }
+
   async close() {
     await start((operation) => this.#native.close(operation));
   }
 
   ref() {
+    this.#life.follow();
     this.#life.ref(this);
     return this;
   }
@@ -205,7 +225,9 @@ class Session {
 // Node 18 may not know the symbol.
 if (typeof Symbol.asyncDispose === 'symbol') {
   Object.defineProperty(Session.prototype, Symbol.asyncDispose, {
-    value: Session.prototype.close,
+    value() {
+      return Session.dispose(this);
+    },
     configurable: true,
     writable: true,
   });

@@ -1,14 +1,16 @@
 //! The addon's front door: one bridge for each JavaScript environment.
 
-use napi::bindgen_prelude::{Env, Function};
+use napi::bindgen_prelude::{Either, Env, Function};
 use napi_derive::napi;
-use rmux_core::Session;
+use rmux_core::{HostSpec, Session};
 
-use crate::connect::ConnectOptions;
+use crate::connect::{ConnectOptions, Line, milliseconds};
 use crate::delivery::{Arguments, Failure, Outcome};
 use crate::logging;
 use crate::mailbox::Mailbox;
+use crate::pool::NativePool;
 use crate::prompts::Answer;
+use crate::resolve::{ResolveOptions, settings};
 use crate::session::NativeSession;
 
 /// Starts operations for one environment and delivers what comes of them to one function.
@@ -22,11 +24,12 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `deliver` is called with what it is (`settled`, `event` or `question`), the operation's
-    /// number, the failure or null, and the value or null. It must not throw.
+    /// `deliver` is called with what it is, a number, the failure or null, and the value or null. It
+    /// must not throw. The number is that of the operation, but for `withdrawn` that of the
+    /// question; after `gone` nothing more is heard of it.
     #[napi(
         constructor,
-        ts_args_type = "deliver: (what: 'settled' | 'event' | 'question', operation: number, failure: Failure | null, value: unknown) => void"
+        ts_args_type = "deliver: (what: 'settled' | 'event' | 'question' | 'withdrawn' | 'gone', number: number, failure: Failure | null, value: unknown) => void"
     )]
     pub fn new(env: Env, deliver: Function<'_, Arguments, ()>) -> napi::Result<Self> {
         logging::set_up();
@@ -39,7 +42,7 @@ impl Bridge {
     #[napi]
     pub fn connect(&self, operation: u32, destination: String, options: ConnectOptions) {
         let mailbox = self.mailbox.clone();
-        let config = match options.into_config(&mailbox, operation) {
+        let config = match options.into_config(Line::new(&mailbox, operation)) {
             Ok(config) => config,
             Err(error) => {
                 let failure = Failure::from(error.with_host(&destination));
@@ -51,6 +54,42 @@ impl Bridge {
                 .await
                 .map_err(|error| error.with_host(&destination))?;
             Ok(Outcome::Session(NativeSession::new(session, mailbox)))
+        });
+    }
+
+    /// A pool, whose events and questions are those of `number`. Sessions that nobody uses stay for
+    /// `linger` milliseconds.
+    #[napi]
+    pub fn pool(
+        &self,
+        number: u32,
+        options: ConnectOptions,
+        linger: Option<f64>,
+    ) -> Either<NativePool, Failure> {
+        let config = options
+            .into_config(Line::new(&self.mailbox, number))
+            .and_then(|config| match linger {
+                Some(linger) => Ok(config.linger(milliseconds(linger)?)),
+                None => Ok(config),
+            });
+        match config {
+            Ok(config) => Either::A(NativePool::new(config, self.mailbox.clone())),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
+    /// Resolves a destination; settled with an array of `ResolvedSetting`.
+    #[napi]
+    pub fn resolve(&self, operation: u32, destination: String, options: ResolveOptions) {
+        self.mailbox.start(operation, async move {
+            let resolving = async {
+                let config = options.into_config("resolve")?;
+                rmux_core::resolve(&HostSpec::parse(&destination)?, &config).await
+            };
+            let resolved = resolving
+                .await
+                .map_err(|error| error.with_host(&destination))?;
+            Ok(Outcome::Resolved(settings(&resolved)))
         });
     }
 

@@ -26,6 +26,7 @@ const DELIVERY: usize = 256 << 10;
 pub struct NativeChild {
     mailbox: Mailbox,
     host: String,
+    has_pty: bool,
     running: Slot<Running>,
     orders: mpsc::UnboundedSender<Order>,
     stdin: Slot<ChildStdin>,
@@ -112,6 +113,7 @@ impl NativeChild {
         Self {
             mailbox,
             host,
+            has_pty: child.has_pty(),
             orders,
             stdin: Slot::new(child.stdin.take()),
             stdout: Slot::new(child.stdout.take()),
@@ -165,6 +167,12 @@ async fn next_pieces(stream: &mut impl Chunks) -> rmux_core::Result<Vec<Bytes>> 
 
 #[napi]
 impl NativeChild {
+    /// Whether it has a terminal.
+    #[napi(getter)]
+    pub fn has_pty(&self) -> bool {
+        self.has_pty
+    }
+
     /// Which of the streams are piped.
     #[napi(getter)]
     pub fn piped(&self) -> Vec<bool> {

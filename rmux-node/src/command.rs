@@ -8,13 +8,15 @@ use rmux_core::{Command, Error, ErrorKind, Pty, Result, Session, Stdio};
 
 use crate::connect::milliseconds;
 
-/// What to run, and how. Either `line` or `words`.
+/// What to run, and how. One of `line`, `words` and `subsystem`.
 #[napi(object, object_to_js = false)]
 pub struct CommandSpec {
     /// A line for the account's shell.
     pub line: Option<String>,
     /// A program and its arguments.
     pub words: Option<Vec<String>>,
+    /// A subsystem of the server.
+    pub subsystem: Option<String>,
     pub env: Option<HashMap<String, String>>,
     pub cwd: Option<String>,
     /// Standard input of `run`.
@@ -39,6 +41,8 @@ pub struct PtySpec {
     pub columns: Option<u32>,
     pub rows: Option<u32>,
     pub modes: Option<Vec<PtyMode>>,
+    /// Whether to do without if the server refuses it.
+    pub optional: Option<bool>,
 }
 
 /// One terminal mode (RFC 4254, section 8).
@@ -51,9 +55,9 @@ pub struct PtyMode {
 impl CommandSpec {
     /// The core's command.
     pub(crate) fn into_command(self, session: &Session) -> Result<Command> {
-        let mut command = match (self.line, self.words) {
-            (Some(line), None) => session.shell(line),
-            (None, Some(words)) => {
+        let mut command = match (self.line, self.words, self.subsystem) {
+            (Some(line), None, None) => session.shell(line),
+            (None, Some(words), None) => {
                 let mut words = words.into_iter();
                 let program = words
                     .next()
@@ -62,7 +66,11 @@ impl CommandSpec {
                 command.args(words);
                 command
             }
-            _ => return Err(invalid("a command is a shell line or an array".into())),
+            (None, None, Some(name)) => session.subsystem(name),
+            _ => {
+                let what = "a command is a shell line, an array or a subsystem";
+                return Err(invalid(what.into()));
+            }
         };
         command
             .envs(self.env.unwrap_or_default())
@@ -100,6 +108,9 @@ impl PtySpec {
             let opcode = u8::try_from(mode.opcode)
                 .map_err(|_| invalid(format!("{} is no terminal mode", mode.opcode)))?;
             pty = pty.mode(opcode, mode.value);
+        }
+        if self.optional == Some(true) {
+            pty = pty.optional();
         }
         Ok(pty)
     }

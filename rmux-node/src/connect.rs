@@ -4,22 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi_derive::napi;
-use rmux_core::{Config, ConfigFile, Error, ErrorKind, HostKeyPolicy, Result};
+use rmux_core::{Config, Error, ErrorKind, HostKeyPolicy, Result};
 
+use crate::delivery::{Event, Question};
 use crate::mailbox::Mailbox;
-use crate::prompts::{Asked, Prompts};
+use crate::prompts::{Answer, Asked, Prompts};
+use crate::resolve::ResolveOptions;
 
 /// Settings of a connection; what is missing is as the core has it. Times are in milliseconds.
 #[napi(object, object_to_js = false)]
 pub struct ConnectOptions {
-    pub user: Option<String>,
-    pub port: Option<u32>,
-    pub identity_files: Option<Vec<String>>,
-    /// A path; with `no_config_file`, none is read.
-    pub config_file: Option<String>,
-    pub no_config_file: Option<bool>,
-    /// Keyword and value, each as `-o Keyword=value`.
-    pub options: Option<Vec<Setting>>,
+    /// What `resolve` takes, too.
+    pub host: ResolveOptions,
     pub password: Option<String>,
     /// `strict`, `accept-new`, `ask`, or `danger-accept-any`.
     pub host_key_policy: Option<String>,
@@ -30,34 +26,11 @@ pub struct ConnectOptions {
     pub asked: Option<Asked>,
 }
 
-/// One `ssh_config` setting.
-#[napi(object, object_to_js = false)]
-pub struct Setting {
-    pub keyword: String,
-    pub value: String,
-}
-
 impl ConnectOptions {
-    /// The core's settings. Events and questions go through `mailbox` as those of `operation`.
-    pub(crate) fn into_config(self, mailbox: &Mailbox, operation: u32) -> Result<Config> {
-        let mut config = Config::new();
-        if self.no_config_file == Some(true) {
-            config = config.config_file(ConfigFile::None);
-        } else if let Some(path) = self.config_file {
-            config = config.config_file(ConfigFile::Path(path.into()));
-        }
-        for setting in self.options.unwrap_or_default() {
-            config = config.option(setting.keyword, setting.value);
-        }
-        if let Some(user) = self.user {
-            config = config.user(user);
-        }
-        if let Some(port) = self.port {
-            config = config.port(checked_port(port)?);
-        }
-        for path in self.identity_files.unwrap_or_default() {
-            config = config.identity_file(path);
-        }
+    /// The core's settings. Events and questions go through `line`.
+    pub(crate) fn into_config(self, line: Line) -> Result<Config> {
+        let line = Arc::new(line);
+        let mut config = self.host.into_config("connect")?;
         if let Some(password) = self.password {
             config = config.password(password);
         }
@@ -76,18 +49,41 @@ impl ConnectOptions {
             config = config.keepalive(milliseconds(interval)?, self.keepalive_count.unwrap_or(2));
         }
         if let Some(asked) = self.asked {
-            config = config.prompter(Arc::new(Prompts::new(mailbox.clone(), operation, asked)));
+            config = config.prompter(Arc::new(Prompts::new(Arc::clone(&line), asked)));
         }
-        let mailbox = mailbox.clone();
-        Ok(config.on_event(move |event| mailbox.event(operation, event.into())))
+        Ok(config.on_event(move |event| line.event(event.into())))
     }
 }
 
-fn checked_port(port: u32) -> Result<u16> {
-    u16::try_from(port)
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(|| invalid(format!("{port} is no port (1 to 65535)")))
+/// The way of the events and questions of one connect, or of one pool, under its number. It ends
+/// with the last who could use it, which the program is told.
+pub(crate) struct Line {
+    mailbox: Mailbox,
+    operation: u32,
+}
+
+impl Line {
+    pub(crate) fn new(mailbox: &Mailbox, operation: u32) -> Self {
+        Self {
+            mailbox: mailbox.clone(),
+            operation,
+        }
+    }
+
+    fn event(&self, event: Event) {
+        self.mailbox.event(self.operation, event);
+    }
+
+    /// Puts a question; its number and the answer, or `None` where nobody can answer any more.
+    pub(crate) async fn ask(&self, question: Question) -> Option<(u32, Answer)> {
+        self.mailbox.ask(self.operation, question).await
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.mailbox.gone(self.operation);
+    }
 }
 
 /// A time as JavaScript counts it.

@@ -4,11 +4,13 @@ use std::error::Error as _;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either7, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either8, Env, FnArgs, Null};
 use napi_derive::napi;
 use rmux_core::{Error, ExitStatus, Host, SessionEvent};
 
 use crate::child::NativeChild;
+use crate::prompts::Thrown;
+use crate::resolve::ResolvedSetting;
 use crate::session::NativeSession;
 
 /// An error of the core, or of writing to a command that reads no more (`EPIPE`).
@@ -25,6 +27,8 @@ pub struct Failure {
     pub message: String,
     /// What the error below it said.
     pub source: Option<String>,
+    /// The number of the question whose callback threw.
+    pub question: Option<u32>,
 }
 
 impl From<Error> for Failure {
@@ -35,8 +39,21 @@ impl From<Error> for Failure {
             host: error.host().map(str::to_owned),
             message: error.to_string(),
             source: error.source().map(ToString::to_string),
+            question: thrown(&error),
         }
     }
+}
+
+/// The question whose callback threw, if that is what the error comes from.
+fn thrown(error: &Error) -> Option<u32> {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(Thrown(number)) = inner.downcast_ref() {
+            return Some(*number);
+        }
+        source = inner.source();
+    }
+    None
 }
 
 impl Failure {
@@ -48,6 +65,7 @@ impl Failure {
             host: Some(host.to_owned()),
             message: format!("write: {host}: the remote command takes no more input"),
             source: None,
+            question: None,
         }
     }
 }
@@ -174,6 +192,8 @@ pub struct PromptLine {
 pub(crate) enum Outcome {
     Nothing,
     Session(NativeSession),
+    /// How a session ended.
+    Ended(Event),
     Child(NativeChild),
     Completed {
         exit: Exit,
@@ -184,6 +204,7 @@ pub(crate) enum Outcome {
     Exit(Exit),
     /// Output, in the pieces it came in; nothing at its end.
     Output(Vec<Bytes>),
+    Resolved(Vec<ResolvedSetting>),
 }
 
 /// Everything that goes from the core's tasks to JavaScript.
@@ -191,12 +212,25 @@ pub(crate) enum Message {
     Settled(u32, Result<Outcome, Failure>),
     Event(u32, Event),
     Question(u32, Question),
+    /// Nobody waits for the answer to this question any more.
+    Withdrawn(u32),
+    /// Nothing will be heard of this operation any more.
+    Gone(u32),
 }
 
-type Value = Either7<NativeSession, NativeChild, Completed, Exit, Buffer, Event, Question>;
+type Value = Either8<
+    NativeSession,
+    NativeChild,
+    Completed,
+    Exit,
+    Buffer,
+    Event,
+    Question,
+    Vec<ResolvedSetting>,
+>;
 
-/// What the program's `deliver` function is called with: what it is, the operation it is about, the
-/// failure and the value.
+/// What the program's `deliver` function is called with: what it is, the operation (or question) it
+/// is about, the failure and the value.
 pub(crate) type Arguments = FnArgs<(
     &'static str,
     u32,
@@ -217,6 +251,8 @@ impl Message {
             Self::Question(operation, question) => {
                 ("question", operation, None, Some(Value::G(question)))
             }
+            Self::Withdrawn(question) => ("withdrawn", question, None, None),
+            Self::Gone(operation) => ("gone", operation, None, None),
         };
         Ok(FnArgs::from((
             what,
@@ -232,6 +268,7 @@ impl Outcome {
         Ok(Some(match self {
             Self::Nothing => return Ok(None),
             Self::Session(session) => Value::A(session),
+            Self::Ended(event) => Value::F(event),
             Self::Child(child) => Value::B(child),
             Self::Completed {
                 exit,
@@ -245,6 +282,7 @@ impl Outcome {
                 failure,
             }),
             Self::Exit(exit) => Value::D(exit),
+            Self::Resolved(settings) => Value::H(settings),
             Self::Output(pieces) if pieces.is_empty() => return Ok(None),
             Self::Output(pieces) => Value::E(match pieces.as_slice() {
                 [piece] => copied(env, piece)?,

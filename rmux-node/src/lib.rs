@@ -12,5 +12,7 @@ mod connect;
 mod delivery;
 mod logging;
 mod mailbox;
+mod pool;
 mod prompts;
+mod resolve;
 mod session;

@@ -108,8 +108,13 @@ impl Mailbox {
         self.send(Message::Event(operation, event));
     }
 
-    /// Puts a question for `operation`; `None` where nobody can answer any more.
-    pub(crate) async fn ask(&self, operation: u32, mut question: Question) -> Option<Answer> {
+    /// Puts a question for `operation`; its number and the answer, or `None` where nobody can answer
+    /// any more. When this is dropped, the question is withdrawn.
+    pub(crate) async fn ask(
+        &self,
+        operation: u32,
+        mut question: Question,
+    ) -> Option<(u32, Answer)> {
         let (answer, answered) = oneshot::channel();
         let _forget = {
             let mut state = self.state();
@@ -121,8 +126,15 @@ impl Mailbox {
                 number: question.number,
             }
         };
+        let number = question.number;
         self.send(Message::Question(operation, question));
-        answered.await.ok()
+        let answer = answered.await.ok()?;
+        Some((number, answer))
+    }
+
+    /// Tells that nothing will be heard of `operation` any more.
+    pub(crate) fn gone(&self, operation: u32) {
+        self.send(Message::Gone(operation));
     }
 
     pub(crate) fn answer(&self, number: u32, answer: Answer) {
@@ -147,7 +159,7 @@ impl Mailbox {
     }
 }
 
-/// Takes the question back when it is not waited for any more.
+/// Takes the question back when its answer is not waited for any more.
 struct Forget {
     mailbox: Mailbox,
     number: u32,
@@ -155,6 +167,9 @@ struct Forget {
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        self.mailbox.state().questions.remove(&self.number);
+        let open = self.mailbox.state().questions.remove(&self.number);
+        if open.is_some() {
+            self.mailbox.send(Message::Withdrawn(self.number));
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! The program's callbacks as the core's prompter.
 
+use std::sync::Arc;
+
 use napi_derive::napi;
 use rmux_core::{
     Answer as Answering, Error, ErrorKind, HostKeyPrompt, KeyboardInteractivePrompt,
     PassphrasePrompt, PasswordPrompt, Prompter, Result, Secret,
 };
 
+use crate::connect::Line;
 use crate::delivery::{PromptLine, Question};
-use crate::mailbox::Mailbox;
 
 /// Which questions the program has a callback for.
 #[napi(object, object_to_js = false)]
@@ -29,28 +31,37 @@ pub struct Answer {
     pub failed: Option<bool>,
 }
 
+/// A callback threw: the program knows what, by the question's number.
+#[derive(Debug)]
+pub(crate) struct Thrown(pub(crate) u32);
+
+impl std::fmt::Display for Thrown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the callback threw")
+    }
+}
+
+impl std::error::Error for Thrown {}
+
 pub(crate) struct Prompts {
-    mailbox: Mailbox,
-    operation: u32,
+    line: Arc<Line>,
     asked: Asked,
 }
 
 impl Prompts {
-    pub(crate) fn new(mailbox: Mailbox, operation: u32, asked: Asked) -> Self {
-        Self {
-            mailbox,
-            operation,
-            asked,
-        }
+    pub(crate) fn new(line: Arc<Line>, asked: Asked) -> Self {
+        Self { line, asked }
     }
 
     async fn ask(&self, question: Question) -> Result<Answer> {
         let (kind, host) = (question.kind.clone(), question.host.clone());
         let failed =
             |message: String| Error::new(ErrorKind::Cancelled, "connect", message).with_host(&host);
-        match self.mailbox.ask(self.operation, question).await {
-            Some(answer) if answer.failed != Some(true) => Ok(answer),
-            Some(_) => Err(failed(format!("the callback for {kind} failed"))),
+        match self.line.ask(question).await {
+            Some((_, answer)) if answer.failed != Some(true) => Ok(answer),
+            Some((number, _)) => {
+                Err(failed(format!("the callback for {kind} failed")).with_source(Thrown(number)))
+            }
             None => Err(failed(format!("nobody is left to answer for {kind}"))),
         }
     }

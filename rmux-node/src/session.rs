@@ -1,27 +1,52 @@
 //! A session, as the JavaScript layer holds it.
 
+use std::sync::{Mutex, MutexGuard};
+
 use napi_derive::napi;
-use rmux_core::Session;
+use rmux_core::{CloseReason, Command, Error, ErrorKind, Result, Session, SessionEvent};
+use tokio::sync::watch;
 
 use crate::child::NativeChild;
 use crate::command::CommandSpec;
-use crate::delivery::{Exit, Failure, HostFacts, Outcome};
+use crate::delivery::{Exit, HostFacts, Outcome};
 use crate::mailbox::Mailbox;
 
-/// A connected session. Letting go of it, and of its children, closes the connection.
+/// A handle of a connected session. Giving it back, or letting go of it, and of its children, closes
+/// the connection unless others use it or it lingers.
 #[napi]
 pub struct NativeSession {
-    session: Session,
+    /// None when it was given back.
+    session: Mutex<Option<Session>>,
+    host: HostFacts,
     mailbox: Mailbox,
+    /// Wakes who waits for the session's end by this handle.
+    given_back: watch::Sender<bool>,
 }
 
 impl NativeSession {
     pub(crate) fn new(session: Session, mailbox: Mailbox) -> Self {
-        Self { session, mailbox }
+        Self {
+            host: session.host().into(),
+            session: Mutex::new(Some(session)),
+            mailbox,
+            given_back: watch::Sender::new(false),
+        }
     }
 
-    fn failure(&self, error: rmux_core::Error) -> Failure {
-        Failure::from(error.with_host(&self.session.host().name))
+    fn held(&self) -> MutexGuard<'_, Option<Session>> {
+        self.session.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    fn command(&self, spec: CommandSpec) -> Result<Command> {
+        let command = match &*self.held() {
+            Some(session) => spec.into_command(session),
+            None => Err(Error::new(
+                ErrorKind::Closed,
+                "run",
+                "this handle of the session was given back",
+            )),
+        };
+        command.map_err(|error| error.with_host(&self.host.name))
     }
 }
 
@@ -30,24 +55,24 @@ impl NativeSession {
     /// What the destination resolved to.
     #[napi(getter)]
     pub fn host(&self) -> HostFacts {
-        HostFacts::from(self.session.host())
+        self.host.clone()
     }
 
-    /// Whether the session has ended.
+    /// Whether the session has ended, or this handle was given back.
     #[napi(getter)]
     pub fn is_closed(&self) -> bool {
-        self.session.is_closed()
+        self.held().as_ref().is_none_or(Session::is_closed)
     }
 
     /// Runs a command to its end; settled with a `Completed`.
     #[napi]
     pub fn run(&self, operation: u32, spec: CommandSpec) {
         let check = spec.check == Some(true);
-        let command = match spec.into_command(&self.session) {
+        let command = match self.command(spec) {
             Ok(command) => command,
-            Err(error) => return self.mailbox.settle(operation, Err(self.failure(error))),
+            Err(error) => return self.mailbox.settle(operation, Err(error.into())),
         };
-        let host = self.session.host().name.clone();
+        let host = self.host.name.clone();
         self.mailbox.start(operation, async move {
             let output = command.output().await?;
             let failure = (check && !output.status.success())
@@ -65,21 +90,53 @@ impl NativeSession {
     /// Starts a command; settled with a `NativeChild`.
     #[napi]
     pub fn spawn(&self, operation: u32, spec: CommandSpec) {
-        let command = match spec.into_command(&self.session) {
+        let command = match self.command(spec) {
             Ok(command) => command,
-            Err(error) => return self.mailbox.settle(operation, Err(self.failure(error))),
+            Err(error) => return self.mailbox.settle(operation, Err(error.into())),
         };
-        let (host, mailbox) = (self.session.host().name.clone(), self.mailbox.clone());
+        let (host, mailbox) = (self.host.name.clone(), self.mailbox.clone());
         self.mailbox.start(operation, async move {
             let child = command.spawn().await?;
             Ok(Outcome::Child(NativeChild::new(child, host, mailbox)))
         });
     }
 
-    /// Closes the connection; settled with null when it is closed.
+    /// Gives this handle back: what runs by it goes on, and nothing new can be run.
+    #[napi]
+    pub fn release(&self) {
+        let held = self.held().take();
+        drop(held);
+        self.given_back.send_replace(true);
+    }
+
+    /// Waits for the session's end; settled with an `Event`, or with null when the handle was given
+    /// back or let go of before.
+    #[napi]
+    pub fn ended(&self, operation: u32) {
+        let Some(session) = self.held().clone() else {
+            return self.mailbox.settle(operation, Ok(Outcome::Nothing));
+        };
+        let mut given_back = self.given_back.subscribe();
+        self.mailbox.start(operation, async move {
+            // Waiting is a use of the session, which must not outlast the handle.
+            let reason = tokio::select! {
+                reason = session.closed() => reason,
+                _ = given_back.wait_for(|given_back| *given_back) => return Ok(Outcome::Nothing),
+            };
+            let end = match reason {
+                CloseReason::Lost(reason) => SessionEvent::Lost { reason },
+                _ => SessionEvent::Closed,
+            };
+            Ok(Outcome::Ended(end.into()))
+        });
+    }
+
+    /// Closes the connection, for all who use it; settled with null when it is closed.
     #[napi]
     pub fn close(&self, operation: u32) {
-        let session = self.session.clone();
+        let Some(session) = self.held().clone() else {
+            return self.mailbox.settle(operation, Ok(Outcome::Nothing));
+        };
         self.mailbox.start(operation, async move {
             session.close().await;
             Ok(Outcome::Nothing)

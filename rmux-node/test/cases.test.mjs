@@ -1,4 +1,5 @@
-// The behaviour that is the same in every language: the cases of rmux-testkit.
+// The behaviour that is the same in every language: the cases of rmux-testkit. Those of resolving are
+// in resolve.test.mjs, those of a pool in pool-cases.test.mjs.
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -10,15 +11,34 @@ import { startImpostor, startServer } from './testd.mjs';
 
 const folder = new URL('../../rmux-testkit/cases/', import.meta.url);
 const CASE = ['name', 'target', 'request', 'expect'];
-const REQUEST = ['argv', 'shell', 'env', 'cwd', 'stdin', 'pty'];
-const EXPECT = ['code', 'signal', 'error', 'stdout', 'stderr'];
+const REQUEST = ['argv', 'shell', 'subsystem', 'options', 'env', 'cwd', 'stdin', 'pty'];
+const EXPECT = ['code', 'signal', 'error', 'pty', 'stdout', 'stderr'];
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
-  const { cases } = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+  const { kind = 'run', sshd = [], cases } = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+  if (kind !== 'run') continue;
+  const settings = sshd.flatMap((line) => ['--option', line]);
   const servers =
-    file === 'environment.json' ? { refuses: [], accepts: ['--option', 'AcceptEnv *'] } : { sshd: [] };
+    file === 'environment.json' ? { refuses: [], accepts: ['--option', 'AcceptEnv *'] } : { sshd: settings };
   for (const [which, args] of Object.entries(servers)) suite(`${file} (${which})`, cases, args);
 }
+
+test('variables of this process are sent', async () => {
+  const server = await startServer(['--option', 'AcceptEnv *']);
+  Object.assign(process.env, { RMUX_MINE: 'a  b', RMUX_NOT: 'x' });
+  try {
+    const settings = { SendEnv: ['RMUX_M*', 'RMUX_NONE'], SetEnv: 'RMUX_SET=y' };
+    const options = { ...server.options, options: { ...server.options.options, ...settings } };
+    const session = await connect(server.host, options);
+    const { stdout } = await session.run('env | grep ^RMUX_ | sort');
+    assert.equal(stdout, 'RMUX_MINE=a  b\nRMUX_SET=y\n');
+    await session.close();
+  } finally {
+    delete process.env.RMUX_MINE;
+    delete process.env.RMUX_NOT;
+    await server.stop();
+  }
+});
 
 function suite(name, cases, args) {
   describe(name, () => {
@@ -38,7 +58,7 @@ function suite(name, cases, args) {
         onlyKnown(one, CASE);
         onlyKnown(one.request, REQUEST);
         onlyKnown(one.expect, EXPECT);
-        const result = await reach(one.target ?? 'server', server, session, (to) => run(to, one.request));
+        const result = await reach(one, server, session, (to) => run(to, one.request));
         if (one.expect.error !== undefined) {
           assert.equal(result.error?.code, one.expect.error, result.error?.stack);
           assert.match(result.error.message, /127\.0\.0\.1/);
@@ -56,9 +76,11 @@ function onlyKnown(value, fields) {
 }
 
 /** Runs `use` on a session to the target, or tells why there is none. */
-async function reach(target, server, session, use) {
-  if (target === 'server') return use(session);
-  const { options, stop } = await TARGETS[target](server);
+async function reach({ target = 'server', request }, server, session, use) {
+  if (target === 'server' && request.options === undefined) {
+    return use(session).catch((error) => ({ error }));
+  }
+  const { options, stop } = await TARGETS[target](server, request);
   let own;
   try {
     own = await connect('127.0.0.1', { ...server.options, ...options });
@@ -76,6 +98,9 @@ const strict = (server, knownHosts) => ({
 });
 
 const TARGETS = {
+  server: async (server, request) => ({
+    options: { options: { ...server.options.options, ...request.options } },
+  }),
   async refused() {
     return { options: { port: await closedPort() } };
   },
@@ -102,8 +127,8 @@ async function closedPort() {
   return port;
 }
 
-async function run(session, { argv, shell, env, cwd, stdin, pty }) {
-  const command = argv ?? shell;
+async function run(session, { argv, shell, subsystem, env, cwd, stdin, pty }) {
+  const command = argv ?? shell ?? { subsystem };
   if (pty === undefined) {
     const input = stdin === undefined ? undefined : bytes(stdin);
     return session.run(command, { env, cwd, input, encoding: 'buffer' });
@@ -114,7 +139,7 @@ async function run(session, { argv, shell, env, cwd, stdin, pty }) {
     child.stderr.toArray(),
     child.exited,
   ]);
-  return { ...exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+  return { ...exit, hasPty: child.hasPty, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
 }
 
 function bytes(value) {
@@ -123,9 +148,10 @@ function bytes(value) {
   return Buffer.from(value.repeat.repeat(value.times));
 }
 
-function check(result, { code = 0, signal, stdout, stderr }) {
+function check(result, { code = 0, signal, pty, stdout, stderr }) {
   const end = signal === undefined ? [code, null] : [null, `SIG${signal}`];
   assert.deepEqual([result.exitCode, result.signal], end, `stderr: ${result.stderr}`);
+  if (pty !== undefined) assert.equal(result.hasPty, pty);
   sameBytes(result.stdout, stdout ?? '', 'stdout');
   sameBytes(result.stderr, stderr ?? '', 'stderr');
 }

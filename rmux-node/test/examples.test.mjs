@@ -7,12 +7,14 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { startServer } from './testd.mjs';
+import { hostBlocks, startServer } from './testd.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 let server;
+let behind;
 before(async () => {
   server = await startServer();
+  behind = await startServer();
   cpSync(path.join(here, '../../examples/node'), server.folder, { recursive: true });
   const config = server.file(
     'config',
@@ -23,7 +25,11 @@ before(async () => {
   IdentityFile ${server.client_key}
   IdentitiesOnly yes
   UserKnownHostsFile ${server.known_hosts}
-`,
+Host one uno
+  ProxyJump dev
+Host closed
+  Port 1
+${hostBlocks(['one', 'uno', 'closed'].map((name) => [name, behind]))}`,
   );
   // The package, with this configuration in the place of the user's own, which is not ours.
   mkdirSync(path.join(server.folder, 'node_modules/rmux'), { recursive: true });
@@ -33,10 +39,19 @@ before(async () => {
     `import * as rmux from ${JSON.stringify(new URL('../index.mjs', import.meta.url).href)};
 export * from ${JSON.stringify(new URL('../index.mjs', import.meta.url).href)};
 export const connect = (host, options) => rmux.connect(host, { configFile: ${JSON.stringify(config)}, ...options });
+export class Pool extends rmux.Pool {
+  constructor(options) {
+    super({ configFile: ${JSON.stringify(config)}, ...options });
+  }
+}
+export const resolve = (host, options) => rmux.resolve(host, { configFile: ${JSON.stringify(config)}, ...options });
 `,
   );
 });
-after(() => server?.stop());
+after(async () => {
+  await server?.stop();
+  await behind?.stop();
+});
 
 function start(...args) {
   const child = spawn(process.execPath, args, {
@@ -77,4 +92,25 @@ test('stream.mjs ends the command on Ctrl-C', async () => {
   child.kill('SIGINT');
   const { code, stdout } = await ended;
   assert.deepEqual([code, stdout], [0, 'dev| up\nAbortError: Ctrl-C was pressed\n']);
+});
+
+test('settings.mjs shows what hosts resolve to', async () => {
+  const { code, stdout, stderr } = await start('settings.mjs', 'dev', 'me@other').ended;
+  assert.deepEqual([code, stderr], [0, '']);
+  const dev = `dev: ${server.user}@127.0.0.1 port ${server.port}, directly\n  key ${server.client_key}\n`;
+  assert.ok(stdout.startsWith(`${dev}me@other: me@other port 22, directly\n  key `), stdout);
+  const failed = await start('settings.mjs', '-x').ended;
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /^CONFIG_INVALID: .*-x.*\n$/);
+});
+
+test('many.mjs connects to each host once', async () => {
+  const { accepted } = await server.tell('status');
+  const { code, stdout, stderr } = await start('many.mjs', 'echo up', 'one', 'uno', 'closed').ended;
+  assert.deepEqual([code, stderr], [0, '']);
+  const [one, uno, closed, count] = stdout.split('\n');
+  assert.deepEqual([one, uno, count], ['one: up', 'uno: up', '2 connections']);
+  assert.match(closed, /^closed: failed: connect: closed: /);
+  assert.equal((await server.tell('status')).accepted - accepted, 1);
+  assert.equal((await behind.tell('status')).accepted, 1);
 });

@@ -39,7 +39,7 @@ async function namesInCode() {
   const aborted = await session.run('true', { signal: AbortSignal.abort() }).catch((error) => error);
   await child.exited;
   await session.close();
-  const objects = { Session: session, Child: child, RmuxError: failure, AbortError: aborted };
+  const objects = { Session: session, Pool: new rmux.Pool(), Child: child, RmuxError: failure, AbortError: aborted };
   const names = Object.keys(rmux);
   for (const [name, object] of Object.entries(objects)) {
     const own = Reflect.ownKeys(object).concat(Reflect.ownKeys(Object.getPrototypeOf(object)));

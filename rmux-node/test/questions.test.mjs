@@ -171,6 +171,51 @@ test('keyboard-interactive, round by round', async () => {
   ]);
 });
 
+test('name, instructions and echo of each round', async () => {
+  const rounds = [
+    {
+      name: 'First of two',
+      instructions: 'Say who you are.\nTake your time.',
+      prompts: [
+        { text: 'Name: ', answer: 'älice', echo: true },
+        { text: 'Code: ', answer: '123 456', echo: false },
+      ],
+    },
+    // A round that only shows something.
+    { name: '', instructions: 'Well done.', prompts: [] },
+    { name: '', instructions: '', prompts: [{ text: 'Sure? ', answer: '', echo: true }] },
+  ];
+  const asking = await startServer(['--embedded', ...rounds.flatMap((round) => ['--round', JSON.stringify(round)])]);
+  try {
+    const prompts = [];
+    const session = await connect(asking.host, {
+      ...asking.options,
+      identityFiles: [],
+      keyboardInteractive: (prompt) => {
+        prompts.push(prompt);
+        return rounds[prompts.length - 1].prompts.map(({ answer }) => answer);
+      },
+    });
+    await session.close();
+    const { host, user } = asking;
+    const expected = rounds.map(({ prompts: lines, ...round }) => ({
+      ...{ host, user, ...round },
+      prompts: lines.map(({ text, echo }) => ({ text, echo })),
+    }));
+    assert.deepEqual(prompts, expected);
+    for (const answers of [[], ['123 456'], ['1', '2', '123 456']]) {
+      const few = { ...asking.options, identityFiles: [], keyboardInteractive: () => answers };
+      await assert.rejects(connect(asking.host, few), (error) => {
+        assert.equal(error.name, 'RmuxError');
+        assert.equal(error.message.includes('123 456'), false);
+        return true;
+      });
+    }
+  } finally {
+    await asking.stop();
+  }
+});
+
 test('who declines is refused, and so is an answer of a wrong kind', async () => {
   for (const declined of [null, undefined]) {
     await assert.rejects(connect('127.0.0.1', { ...only('password'), password: () => declined }), {

@@ -59,11 +59,16 @@ test('a server that says nothing', async () => {
 });
 
 test('a server that is no SSH server', async () => {
-  const web = await startImpostor('HTTP/1.1 400 Bad Request\r\n\r\n'.repeat(100));
+  const answer = 'HTTP/1.1 400 Bad Request\r\n\r\n';
+  // A server may say something before its version (RFC 4253, section 4.2), but not for ever.
+  const talkative = await startImpostor(answer.repeat(1000));
+  const waiting = await startImpostor(answer);
   try {
-    await refuses({ port: web.port, connectTimeout: 5000 }, 'CONNECT_FAILED', /SSH/);
+    await refuses({ port: talkative.port, connectTimeout: 5000 }, 'CONNECT_FAILED', /is no SSH server.*HTTP/);
+    await refuses({ port: waiting.port, connectTimeout: 300 }, 'TIMED_OUT', /SSH/);
   } finally {
-    web.stop();
+    talkative.stop();
+    waiting.stop();
   }
 });
 

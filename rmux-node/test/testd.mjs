@@ -62,6 +62,16 @@ function connectOptions(facts) {
   };
 }
 
+/** Lines of an ssh_config that name servers, and nothing of the user's. */
+export function hostBlocks(hosts) {
+  const blocks = hosts.map(
+    ([name, { port, user, client_key, known_hosts }]) =>
+      `Host ${name}\n HostName 127.0.0.1\n Port ${port}\n User ${user}\n IdentityFile ${client_key}\n UserKnownHostsFile ${known_hosts}\n`,
+  );
+  const rest = ['GlobalKnownHostsFile none', 'IdentityAgent none', 'StrictHostKeyChecking yes'];
+  return `${blocks.join('')}Host *\n${rest.map((line) => ` ${line}\n`).join('')}`;
+}
+
 /** A TCP relay to a server whose connections can be cut. */
 export async function startRelay(port) {
   const sockets = new Set();

@@ -4,10 +4,15 @@ import {
   Child,
   type CloseReason,
   type ConnectOptions,
+  Pool,
+  type PoolOptions,
+  type Resolved,
+  type ResolveOptions,
   RmuxError,
   Session,
   type SessionEvent,
   connect,
+  resolve,
 } from 'rmux';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -21,8 +26,9 @@ export async function connecting(): Promise<Session> {
     identityFiles: ['a'],
     configFile: false,
     options: { Compression: 'yes', SendEnv: ['A', 'B'] },
+    matchExec: 'never',
     password: async ({ user, attempt }) => (attempt === 1 ? `${user}` : null),
-    passphrase: ({ path }) => path,
+    passphrase: async ({ path }, { signal }) => (signal.aborted ? undefined : path),
     keyboardInteractive: ({ prompts }) => prompts.map(({ text, echo }) => (echo ? text : '')),
     hostKeyPolicy: async ({ fingerprint }) => fingerprint === 'SHA256:x',
     connectTimeout: 1000,
@@ -43,6 +49,38 @@ export async function connecting(): Promise<Session> {
   return connect('dev', options);
 }
 
+export async function resolving(): Promise<string[]> {
+  const options: ResolveOptions = { configFile: 'config', matchExec: 'always', signal: AbortSignal.timeout(1) };
+  const resolved: Resolved = await resolve('dev', options);
+  same<typeof resolved.hostname, string>(true);
+  same<typeof resolved.compression, string | string[] | undefined>(true);
+  // @ts-expect-error: resolving asks nobody
+  await resolve('dev', { password: 'x' });
+  // @ts-expect-error: a policy that does not exist
+  await resolve('dev', { matchExec: true });
+  // @ts-expect-error: a setting may be missing
+  resolved.sendenv.length;
+  return resolved.identityfile ?? [];
+}
+
+export async function pooling(): Promise<Session> {
+  const options: PoolOptions = { user: 'me', linger: Infinity, passphrase: ({ path }) => path };
+  // @ts-expect-error: the signal is the session's
+  new Pool({ signal: new AbortController().signal });
+  // @ts-expect-error: a time in milliseconds
+  new Pool({ linger: '60 s' });
+  await using pool = new Pool(options);
+  await using session = await pool.session('dev', { signal: AbortSignal.timeout(1) });
+  session.release();
+  // @ts-expect-error: settings are the pool's
+  await pool.session('dev', { user: 'me' });
+  // @ts-expect-error: a session alone does not linger
+  await connect('dev', { linger: 1 });
+  const all: Session[] = pool.sessions();
+  await pool.close();
+  return all[0] ?? new Pool().session('dev');
+}
+
 export async function running(session: Session): Promise<void> {
   const text = await session.run('true');
   same<typeof text.stdout, string>(true);
@@ -51,6 +89,9 @@ export async function running(session: Session): Promise<void> {
   const bytes = await session.run('true', { encoding: 'buffer', check: true, timeout: 5, cwd: '/', env: { A: 'b' } });
   same<typeof bytes.stdout, Buffer>(true);
   same<typeof bytes.exitCode, number | null>(true);
+  await session.run({ subsystem: 'netconf' }, { input: '<hello/>' });
+  // @ts-expect-error: a subsystem has a name
+  await session.run({ subsystem: true });
   // @ts-expect-error: numbers are no words
   await session.run(['sleep', 1]);
   const end: CloseReason = await session.closed;
@@ -64,7 +105,9 @@ export async function spawning(session: Session): Promise<void> {
   child.stdin.end('x');
   child.stdout.pipe(process.stdout);
   child.on('exit', (code, signal) => same<[typeof code, typeof signal], [number | null, string | null]>(true));
-  const quiet: Child = await session.spawn('top', { stdin: 'ignore', pty: { columns: 100, modes: { 53: 0 } } });
+  const quiet: Child = await session.spawn('top', { stdin: 'ignore', pty: { columns: 100, modes: { 53: 0 }, optional: true } });
+  const terminal: boolean = quiet.hasPty;
+  void terminal;
   // @ts-expect-error: it may be null
   quiet.stdin.end();
   for await (const line of quiet) line.trim();

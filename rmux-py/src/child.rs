@@ -28,6 +28,7 @@ pub(crate) struct Running {
     orders: UnboundedSender<Order>,
     end: watch::Receiver<Option<rmux_core::Result<ExitStatus>>>,
     host: String,
+    has_pty: bool,
     stdin: Option<SharedInput>,
     stdout: Option<SharedOutput>,
     stderr: Option<SharedOutput>,
@@ -57,11 +58,13 @@ impl Running {
         let stderr = child.stderr.take().map(Source::Stderr);
         let (orders, received) = unbounded_channel();
         let (ending, end) = watch::channel(None);
+        let has_pty = child.has_pty();
         tokio::spawn(look_after(child, received, ending));
         Self {
             orders,
             end,
             host,
+            has_pty,
             stdin: stdin.map(|stdin| Arc::new(Mutex::new(Some(stdin)))),
             stdout: stdout.map(Output::shared),
             stderr: stderr.map(Output::shared),
@@ -212,6 +215,12 @@ fn end(py: Python<'_>, status: ExitStatus) -> PyResult<Py<PyAny>> {
 
 #[pymethods]
 impl Child {
+    /// Whether it has a terminal.
+    #[getter]
+    fn has_pty(&self) -> bool {
+        self.0.has_pty
+    }
+
     /// Waits for the end: exit code and signal. The streams stay as they are.
     fn wait(&self, py: Python<'_>) -> PyResult<Operation> {
         self.operation(py, async move |running| running.wait().await, end)

@@ -13,9 +13,12 @@ mod fork;
 mod log;
 mod operation;
 mod pipe;
+mod pool;
 mod question;
+mod resolve;
 mod session;
 mod settings;
+mod waiting;
 
 use pyo3::prelude::*;
 
@@ -33,7 +36,11 @@ mod _rmux {
     #[pymodule_export]
     use crate::pipe::{Reader, Writer};
     #[pymodule_export]
+    use crate::pool::Pool;
+    #[pymodule_export]
     use crate::question::Question;
+    #[pymodule_export]
+    use crate::resolve::resolve;
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

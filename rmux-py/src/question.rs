@@ -1,8 +1,9 @@
 //! Questions of connecting, on their way to the program's callbacks and back.
 //!
-//! A callback runs where the program waits: in the thread that connects, or on its event loop. So
-//! the prompter only passes the question on and awaits the answer.
+//! A callback runs where the program waits: in a thread that connects, or on an event loop. So the
+//! prompter only passes the question on and awaits the answer.
 
+use std::convert::Infallible;
 use std::sync::Mutex;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -11,8 +12,10 @@ use rmux_core::{
     Answer, Error, ErrorKind, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt,
     PasswordPrompt, Prompter, Secret,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+
+use crate::operation::Operation;
+use crate::waiting::Waiters;
 
 /// What is asked.
 #[derive(Clone)]
@@ -31,10 +34,12 @@ enum Reply {
     Secrets(Vec<Secret>),
 }
 
-/// A question and where its answer goes.
+/// A question and where its answer goes. Who lets go of it leaves it to others who wait.
 pub(crate) struct Asked {
     prompt: Prompt,
     reply: oneshot::Sender<PyResult<Reply>>,
+    /// Ends when nobody wants the answer any more.
+    over: oneshot::Receiver<Infallible>,
 }
 
 /// Which questions the program has a callback for; the others are declined at once.
@@ -52,28 +57,39 @@ impl Answers {
     }
 }
 
-/// A prompter that passes questions on.
+/// A prompter that passes questions on to those who wait, one after the other until one answers.
 pub(crate) struct Passing {
-    questions: UnboundedSender<Asked>,
+    waiters: Waiters,
     answers: Answers,
 }
 
 impl Passing {
-    /// A prompter, and where its questions come out.
-    pub(crate) fn new(answers: Answers) -> (Self, UnboundedReceiver<Asked>) {
-        let (questions, asked) = unbounded_channel();
-        (Self { questions, answers }, asked)
+    pub(crate) fn new(waiters: Waiters, answers: Answers) -> Self {
+        Self { waiters, answers }
     }
 
     async fn ask(&self, prompt: Prompt, host: &str) -> rmux_core::Result<Reply> {
         let what = prompt.kind();
-        let (reply, replied) = oneshot::channel();
-        let _ = self.questions.send(Asked { prompt, reply });
-        match replied.await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(exception)) => Err(cancelled(what, "failed", host).with_source(exception)),
-            Err(_) => Err(cancelled(what, "gave no answer", host)),
+        let mut asked = Vec::new();
+        while let Some(waiter) = self.waiters.next(host, &mut asked) {
+            let (reply, replied) = oneshot::channel();
+            let (_wanted, over) = oneshot::channel();
+            let prompt = prompt.clone();
+            let _ = waiter.send(Asked {
+                prompt,
+                reply,
+                over,
+            });
+            match replied.await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(exception)) => {
+                    return Err(cancelled(what, "failed", host).with_source(exception));
+                }
+                // That one does not wait any more.
+                Err(_) => {}
+            }
         }
+        Err(cancelled(what, "gave no answer", host))
     }
 }
 
@@ -151,12 +167,13 @@ impl Prompt {
     }
 }
 
-/// A question of connecting. One of `reply` and `fail` answers it; letting go of it declines and
-/// ends the connecting.
+/// A question of connecting. One of `reply` and `fail` answers it. Letting go of it leaves it to
+/// others who wait for the same connection; where there are none, connecting ends.
 #[pyclass(frozen, module = "rmux._rmux")]
 pub(crate) struct Question {
     prompt: Prompt,
     reply: Mutex<Option<oneshot::Sender<PyResult<Reply>>>>,
+    over: Mutex<Option<oneshot::Receiver<Infallible>>>,
 }
 
 impl Question {
@@ -164,6 +181,7 @@ impl Question {
         Self {
             prompt: asked.prompt,
             reply: Mutex::new(Some(asked.reply)),
+            over: Mutex::new(Some(asked.over)),
         }
     }
 
@@ -226,6 +244,24 @@ impl Question {
                 self.kind()
             ))
         }))
+    }
+
+    /// Lets go of it.
+    fn leave(&self) {
+        drop(self.reply.lock().unwrap_or_else(|e| e.into_inner()).take());
+    }
+
+    /// Waits until nobody wants the answer any more, because it was given or because everyone has
+    /// gone.
+    fn over(&self) -> Operation {
+        let over = self.over.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let call = async move {
+            if let Some(over) = over {
+                let _ = over.await;
+            }
+            Ok(())
+        };
+        Operation::new(call, |py, ()| Ok(py.None()))
     }
 
     /// Ends the connecting, with this exception as the cause.

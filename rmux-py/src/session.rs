@@ -2,37 +2,58 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
-use rmux_core::{CloseReason, Command, Error, ErrorKind, ExitStatus, Output, Pty, Stdio};
+use rmux_core::{CloseReason, Command, Error, ErrorKind, ExitStatus, Host, Output, Pty, Stdio};
+use tokio::sync::watch;
 
 use crate::child::{Child, Running};
 use crate::error::{checked, exception};
 use crate::fork::Here;
 use crate::operation::{Operation, duration};
 
-/// One host, connected to and authenticated once.
+/// One host, connected to and authenticated once: a handle, which may be given back.
 #[pyclass(frozen, module = "rmux._rmux")]
-pub(crate) struct Session(Here<rmux_core::Session>);
+pub(crate) struct Session(Here<Handle>);
 
-/// What to run: a line for the account's shell, or a program and its arguments.
+struct Handle {
+    /// None when it was given back.
+    session: Mutex<Option<rmux_core::Session>>,
+    host: Host,
+    /// Wakes who waits for the session's end by this handle.
+    given_back: watch::Sender<bool>,
+}
+
+/// What to run: a line for the account's shell, a program and its arguments, or a subsystem.
 #[derive(FromPyObject)]
 pub(crate) enum Words {
     #[pyo3(transparent)]
     Line(PyBackedBytes),
     #[pyo3(transparent)]
     Program(Vec<PyBackedBytes>),
+    #[pyo3(transparent)]
+    Subsystem(String),
 }
 
 type Variables = Vec<(PyBackedBytes, PyBackedBytes)>;
 
 impl Session {
     pub(crate) fn new(session: rmux_core::Session) -> Self {
-        Self(Here::new(session))
+        Self(Here::new(Handle {
+            host: session.host().clone(),
+            session: Mutex::new(Some(session)),
+            given_back: watch::Sender::new(false),
+        }))
+    }
+
+    /// What is held; nothing after it was given back.
+    fn held(&self) -> MutexGuard<'_, Option<rmux_core::Session>> {
+        self.0.session.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The command that both ways to run one begin with. It never outlives its caller.
@@ -42,20 +63,28 @@ impl Session {
         env: &Variables,
         cwd: Option<&PyBackedBytes>,
     ) -> rmux_core::Result<Command> {
+        let held = self.held();
+        let invalid = |kind, what| Err(Error::new(kind, "run", what).with_host(&self.0.host.name));
+        let Some(session) = &*held else {
+            return invalid(
+                ErrorKind::Closed,
+                "this handle of the session was given back",
+            );
+        };
         let mut command = match words {
-            Words::Line(line) => self.0.shell(text(line)?),
+            Words::Line(line) => session.shell(text(line)?),
             Words::Program(words) => {
                 let Some((program, args)) = words.split_first() else {
                     let what = "there is no program to run: the list is empty";
-                    return Err(Error::new(ErrorKind::InvalidInput, "run", what)
-                        .with_host(&self.0.host().name));
+                    return invalid(ErrorKind::InvalidInput, what);
                 };
-                let mut command = self.0.command(text(program)?);
+                let mut command = session.command(text(program)?);
                 for arg in args {
                     command.arg(text(arg)?);
                 }
                 command
             }
+            Words::Subsystem(name) => session.subsystem(name),
         };
         for (name, value) in env {
             command.env(text(name)?, text(value)?);
@@ -73,7 +102,7 @@ impl Session {
     /// Name, host name, user, port, identity files and ignored settings.
     #[getter]
     fn host(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let host = self.0.host();
+        let host = &self.0.host;
         let files: Vec<&OsStr> = host.identity_files.iter().map(|f| f.as_os_str()).collect();
         let ignored: Vec<String> = host.ignored.iter().map(ToString::to_string).collect();
         let fields = (
@@ -87,10 +116,10 @@ impl Session {
         Ok(fields.into_pyobject(py)?.into_any().unbind())
     }
 
-    /// Whether the session has ended.
+    /// Whether the session has ended, or was given back.
     #[getter]
     fn closed(&self) -> bool {
-        self.0.is_closed()
+        self.held().as_ref().is_none_or(|held| held.is_closed())
     }
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, and what to say if the exit
@@ -113,7 +142,7 @@ impl Session {
         if let Some(timeout) = timeout.and_then(duration) {
             command.timeout(timeout);
         }
-        let host = self.0.host().name.clone();
+        let host = self.0.host.name.clone();
         let operation = Operation::new(async move { command.output().await }, {
             let host = host.clone();
             move |py, output| completed(py, output, &host)
@@ -122,7 +151,7 @@ impl Session {
     }
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
-    /// is a terminal's type, columns and rows.
+    /// is a terminal's type, columns, rows, and whether to do without if it is refused.
     #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn spawn(
@@ -134,17 +163,18 @@ impl Session {
         stderr: &str,
         env: Variables,
         cwd: Option<PyBackedBytes>,
-        pty: Option<(String, u32, u32)>,
+        pty: Option<(String, u32, u32, bool)>,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
         let mut command = checked(py, self.command(&words, &env, cwd.as_ref()))?;
         command.stdin(checked(py, stdio(stdin))?);
         command.stdout(checked(py, stdio(stdout))?);
         command.stderr(checked(py, stdio(stderr))?);
-        if let Some((term, columns, rows)) = pty {
-            command.pty(Pty::new(term).size(columns, rows));
+        if let Some((term, columns, rows, optional)) = pty {
+            let pty = Pty::new(term).size(columns, rows);
+            command.pty(if optional { pty.optional() } else { pty });
         }
-        let host = self.0.host().name.clone();
+        let host = self.0.host.name.clone();
         let named = host.clone();
         let call = async move {
             let child = command.spawn().await?;
@@ -159,28 +189,50 @@ impl Session {
         Ok(operation.on(&host))
     }
 
-    /// Closes the connection.
+    /// Gives the handle back: what runs by it still uses the session, and nothing new can.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        checked(py, runtime())?;
+        let held = self.held().take();
+        drop(held);
+        self.0.given_back.send_replace(true);
+        Ok(())
+    }
+
+    /// Closes the connection, for all who use it.
     fn close(&self, py: Python<'_>) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let session = Here::new((*self.0).clone());
+        let session = Here::new(self.held().clone());
         let call = async move {
-            session.close().await;
+            if let Some(session) = &*session {
+                session.close().await;
+            }
             Ok(())
         };
         let operation = Operation::new(call, |py, ()| Ok(py.None()));
-        Ok(operation.on(&self.0.host().name).named("close"))
+        Ok(operation.on(&self.0.host.name).named("close"))
     }
 
-    /// Waits for the end: None if the session was closed, the exception if it was lost.
+    /// Waits for the end, or until the handle is given back: the exception if the session was lost,
+    /// else None.
     fn wait_closed(&self, py: Python<'_>) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let session = Here::new((*self.0).clone());
-        let call = async move { Ok(session.closed().await) };
+        let session = Here::new(self.held().clone());
+        let mut given_back = self.0.given_back.subscribe();
+        let call = async move {
+            let Some(session) = &*session else {
+                return Ok(None);
+            };
+            // Waiting is a use of the session, which must not outlast the handle.
+            tokio::select! {
+                reason = session.closed() => Ok(Some(reason)),
+                _ = given_back.wait_for(|given_back| *given_back) => Ok(None),
+            }
+        };
         let operation = Operation::new(call, |py, reason| match reason {
-            CloseReason::Lost(error) => Ok(exception(py, &error).into_value(py).into_any()),
+            Some(CloseReason::Lost(error)) => Ok(exception(py, &error).into_value(py).into_any()),
             _ => Ok(py.None()),
         });
-        Ok(operation.on(&self.0.host().name).named("wait for the end"))
+        Ok(operation.on(&self.0.host.name).named("wait for the end"))
     }
 }
 

@@ -1,108 +1,126 @@
-//! The keywords of `connect` as core's `Config`.
+//! The keywords that `connect` and a pool have beside those of `resolve`, and `connect` itself.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rmux_core::{Config, ConfigFile, Error, ErrorKind, HostKeyPolicy, SessionEvent};
+use rmux_core::{Config, Error, ErrorKind, HostKeyPolicy, SessionEvent};
 
 use crate::delivery::deliver;
 use crate::error::exception;
 use crate::operation::Operation;
 use crate::question::{Answers, Passing};
+use crate::resolve::Wanted;
 use crate::session::Session;
+use crate::waiting::Waiters;
 
-/// Prepares a connection. `answers` names the kinds of questions that can be answered, `on_event`
-/// is called with the name of each event, and what it tells as keywords, from a thread of rmux: it
-/// must only pass it on.
+/// Prepares a connection.
 #[pyfunction]
-#[pyo3(signature = (host, *, user, port, identity_files, config_file, options, password,
-                    host_key_policy, connect_timeout, answers, on_event))]
-#[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn connect(
     py: Python<'_>,
     host: String,
-    user: Option<String>,
-    port: Option<i64>,
-    identity_files: Vec<PathBuf>,
-    config_file: Option<PathBuf>,
-    options: Vec<(String, String)>,
-    password: Option<String>,
-    host_key_policy: Option<&str>,
-    connect_timeout: Option<f64>,
-    answers: Vec<String>,
-    on_event: Option<Py<PyAny>>,
+    wanted: Wanted,
+    connecting: Connecting,
 ) -> PyResult<Operation> {
-    let invalid = |what: String| {
-        let error = Error::new(ErrorKind::ConfigInvalid, "connect", what).with_host(&host);
-        exception(py, &error)
-    };
-    let mut config = Config::new();
-    if let Some(user) = user {
-        config = config.user(user);
-    }
-    if let Some(port) = port {
-        config = config.port(match u16::try_from(port) {
-            Ok(port) if port != 0 => port,
-            _ => return Err(invalid(format!("{port} is no port (1 to 65535)"))),
-        });
-    }
-    for file in identity_files {
-        config = config.identity_file(file);
-    }
-    if let Some(file) = config_file {
-        config = config.config_file(match file.as_os_str() == "none" {
-            true => ConfigFile::None,
-            false => ConfigFile::Path(file),
-        });
-    }
-    for (key, value) in options {
-        config = config.option(key, value);
-    }
-    if let Some(password) = password {
-        config = config.password(password);
-    }
-    config = match host_key_policy {
-        None => config,
-        Some("strict") => config.host_key_policy(HostKeyPolicy::Strict),
-        Some("accept-new") => config.host_key_policy(HostKeyPolicy::AcceptNew),
-        Some("ask") => config.host_key_policy(HostKeyPolicy::Ask),
-        Some("danger-accept-any") => config.danger_accept_any_host_key(),
-        Some(other) => {
-            return Err(invalid(format!(
-                "{other:?} is no host key policy (\"strict\", \"accept-new\", \"ask\", or a \
-                 callable)"
-            )));
-        }
-    };
-    if let Some(seconds) = connect_timeout {
-        config = config.connect_timeout(match Duration::try_from_secs_f64(seconds) {
-            Ok(timeout) if !timeout.is_zero() => timeout,
-            _ => return Err(invalid(format!("{seconds} seconds is no connect timeout"))),
-        });
-    }
-    if let Some(sink) = on_event {
-        config = config.on_event(observer(sink));
-    }
-    let has = |kind: &str| answers.iter().any(|answer| answer == kind);
-    let answers = Answers {
-        host_key: has("host_key"),
-        passphrase: has("passphrase"),
-        password: has("password"),
-        keyboard_interactive: has("keyboard_interactive"),
-    };
-    let (prompter, questions) = Passing::new(answers);
-    if answers.any() {
-        config = config.prompter(Arc::new(prompter));
-    }
+    let waiters = Waiters::default();
+    let config = connecting.config(py, wanted, Some(&host), &waiters)?;
+    let (place, questions) = waiters.join(&host);
     let named = host.clone();
-    let operation = Operation::new(
-        async move { rmux_core::Session::connect(&host, config).await },
-        |py, session| Ok(Py::new(py, Session::new(session))?.into_any()),
-    );
+    let call = async move {
+        let _place = place;
+        rmux_core::Session::connect(&host, config).await
+    };
+    let operation = Operation::new(call, |py, session| {
+        Ok(Py::new(py, Session::new(session))?.into_any())
+    });
     Ok(operation.on(&named).asking(questions))
+}
+
+/// How a program connects, beside what decides what a destination resolves to.
+#[derive(FromPyObject)]
+pub(crate) struct Connecting {
+    password: Option<String>,
+    host_key_policy: Option<String>,
+    connect_timeout: Option<f64>,
+    /// The kinds of questions that can be answered.
+    answers: Vec<String>,
+    /// Called with the name of each event, and what it tells as keywords, from a thread of rmux: it
+    /// must only pass it on.
+    on_event: Option<Py<PyAny>>,
+}
+
+impl Connecting {
+    /// As core has it, with what resolves the destination. An error tells of `host`; questions are
+    /// put to one of the `waiters`.
+    pub(crate) fn config(
+        self,
+        py: Python<'_>,
+        wanted: Wanted,
+        host: Option<&str>,
+        waiters: &Waiters,
+    ) -> PyResult<Config> {
+        let invalid = |what: String| {
+            let error = Error::new(ErrorKind::ConfigInvalid, "connect", what);
+            exception(py, &about(error, host))
+        };
+        let mut config = wanted.config(py, "connect", host)?;
+        if let Some(password) = self.password {
+            config = config.password(password);
+        }
+        config = match self.host_key_policy.as_deref() {
+            None => config,
+            Some("strict") => config.host_key_policy(HostKeyPolicy::Strict),
+            Some("accept-new") => config.host_key_policy(HostKeyPolicy::AcceptNew),
+            Some("ask") => config.host_key_policy(HostKeyPolicy::Ask),
+            Some("danger-accept-any") => config.danger_accept_any_host_key(),
+            Some(other) => {
+                return Err(invalid(format!(
+                    "{other:?} is no host key policy (\"strict\", \"accept-new\", \"ask\", or a \
+                     callable)"
+                )));
+            }
+        };
+        if let Some(seconds) = self.connect_timeout {
+            config = config.connect_timeout(match Duration::try_from_secs_f64(seconds) {
+                Ok(timeout) if !timeout.is_zero() => timeout,
+                _ => return Err(invalid(format!("{seconds} seconds is no connect timeout"))),
+            });
+        }
+        if let Some(sink) = self.on_event {
+            config = config.on_event(observer(sink));
+        }
+        let has = |kind: &str| self.answers.iter().any(|answer| answer == kind);
+        let answers = Answers {
+            host_key: has("host_key"),
+            passphrase: has("passphrase"),
+            password: has("password"),
+            keyboard_interactive: has("keyboard_interactive"),
+        };
+        if answers.any() {
+            config = config.prompter(Arc::new(Passing::new(waiters.clone(), answers)));
+        }
+        Ok(config)
+    }
+}
+
+/// How long a session stays that nobody uses. For ever is as long as core counts.
+pub(crate) fn linger(seconds: f64) -> rmux_core::Result<Duration> {
+    if seconds == f64::INFINITY {
+        return Ok(Duration::MAX);
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let what = format!("{seconds} seconds is no time to linger");
+        Error::new(ErrorKind::ConfigInvalid, "connect", what)
+    })
+}
+
+/// The error, with the host where it is about one.
+pub(crate) fn about(error: Error, host: Option<&str>) -> Error {
+    match host {
+        Some(host) => error.with_host(host),
+        None => error,
+    }
 }
 
 /// Passes events on to `sink`.

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,16 @@ class Server:
         assert "error" not in answer, answer
         return answer
 
+    @property
+    def accepted(self) -> int:
+        """How many connections an sshd has accepted since its start."""
+        return int(self.tell("status")["accepted"])
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return int(self.tell("status")["connections"])
+
     def stop(self) -> None:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
@@ -97,6 +107,18 @@ def server(*args: str) -> Iterator[Server]:
         yield one
     finally:
         one.stop()
+
+
+def host_blocks(hosts: Iterable[tuple[str, Server]]) -> str:
+    """Lines of an ``ssh_config`` that name servers, and nothing of the user's."""
+    blocks = [
+        f"Host {name}\n HostName 127.0.0.1\n Port {server.port}\n User {server.about['user']}\n"
+        f" IdentityFile {server.about['client_key']}\n"
+        f" UserKnownHostsFile {server.about['known_hosts']}\n"
+        for name, server in hosts
+    ]
+    rest = ["GlobalKnownHostsFile none", "IdentityAgent none", "StrictHostKeyChecking yes"]
+    return "".join(blocks) + "Host *\n" + "".join(f" {line}\n" for line in rest)
 
 
 @contextlib.contextmanager

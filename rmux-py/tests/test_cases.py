@@ -1,9 +1,11 @@
-"""The cases that every language runs: rmux-testkit/cases."""
+"""The cases that every language runs: rmux-testkit/cases. Those of resolving are in
+test_resolve.py, those of a pool in test_pool_cases.py."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -17,12 +19,22 @@ import pytest
 import rmux
 
 FOLDER = fixture.REPOSITORY / "rmux-testkit" / "cases"
-FILES = sorted(path.stem for path in FOLDER.glob("*.json"))
+FILES = sorted(
+    path.stem
+    for path in FOLDER.glob("*.json")
+    if json.loads(path.read_text("utf-8")).get("kind", "run") == "run"
+)
 AT_ONCE = 6
 
 
 def cases(name: str) -> list[dict[str, Any]]:
     return list(json.loads((FOLDER / f"{name}.json").read_text("utf-8"))["cases"])
+
+
+def sshd_args(name: str) -> list[str]:
+    """What the server of a file's cases is started with."""
+    lines = json.loads((FOLDER / f"{name}.json").read_text("utf-8")).get("sshd", [])
+    return [word for line in lines for word in ("--option", line)]
 
 
 def data(value: Any) -> bytes:
@@ -36,7 +48,10 @@ def data(value: Any) -> bytes:
 def request(case: dict[str, Any]) -> tuple[Any, dict[str, Any], rmux.Pty | None]:
     """Words, keywords and terminal of a case."""
     asked = dict(case["request"])
-    words = asked.pop("argv", None) or asked.pop("shell")
+    words = asked.pop("argv", None) or asked.pop("shell", None)
+    if words is None:
+        words = rmux.Subsystem(asked.pop("subsystem"))
+    asked.pop("options", None)
     pty = asked.pop("pty", None)
     stdin = asked.pop("stdin", None)
     if stdin is not None:
@@ -53,7 +68,9 @@ def judge(case: dict[str, Any], result: Any) -> str | None:
         return None if kind == expect.get("error") and "127.0.0.1" in str(result) else repr(result)
     if "error" in expect:
         return f"no error but {result!r:.200}"
-    code, signal, stdout, stderr = result
+    code, signal, stdout, stderr, has_pty = result
+    if has_pty != expect.get("pty", has_pty):
+        return f"it has a terminal: {has_pty}"
     if signal != expect.get("signal") or ("signal" not in expect and code != expect.get("code", 0)):
         return f"ended with {code}, {signal}"
     for name, got in (("stdout", stdout), ("stderr", stderr)):
@@ -88,13 +105,28 @@ class Targets:
             "stranger": {"identity_files": server.about["stranger_key"]},
         }
 
-    def settings(self, target: str) -> dict[str, Any]:
-        return self.server.settings_with(**self.changes[target])
+    def settings(self, case: dict[str, Any]) -> dict[str, Any]:
+        changes = self.changes[case.get("target", "server")]
+        options = {**changes.get("options", {}), **case["request"].get("options", {})}
+        return self.server.settings_with(**{**changes, "options": options})
+
+
+def is_common(case: dict[str, Any]) -> bool:
+    """Whether it can use a session that others use, too."""
+    return case.get("target", "server") == "server" and "options" not in case["request"]
+
+
+@pytest.fixture(scope="module", params=FILES)
+def file(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def targets(server: fixture.Server, tmp_path_factory: Any) -> Iterator[Targets]:
-    with fixture.listener(lambda _: None) as silent:
+def targets(file: str, server: fixture.Server, tmp_path_factory: Any) -> Iterator[Targets]:
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(fixture.listener(lambda _: None))
+        if args := sshd_args(file):
+            server = stack.enter_context(fixture.server(*args))
         yield Targets(server, tmp_path_factory.mktemp("cases"), silent)
 
 
@@ -110,12 +142,12 @@ def run(session: rmux.Session, case: dict[str, Any]) -> Any:
     if pty is None:
         done = session.run(words, **keywords)
         code = None if done.signal else done.returncode
-        return code, done.signal, done.stdout, done.stderr
+        return code, done.signal, done.stdout, done.stderr, False
     input = keywords.pop("input", None)
     stdin = rmux.DEVNULL if input is None else rmux.PIPE
     with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
         stdout, stderr = child.communicate(input)
-        return child.returncode, child.signal, stdout, stderr
+        return child.returncode, child.signal, stdout, stderr, child.has_pty
 
 
 async def run_aio(session: rmux.aio.Session, case: dict[str, Any]) -> Any:
@@ -123,24 +155,23 @@ async def run_aio(session: rmux.aio.Session, case: dict[str, Any]) -> Any:
     if pty is None:
         done = await session.run(words, **keywords)
         code = None if done.signal else done.returncode
-        return code, done.signal, done.stdout, done.stderr
+        return code, done.signal, done.stdout, done.stderr, False
     input = keywords.pop("input", None)
     stdin = rmux.DEVNULL if input is None else rmux.PIPE
     async with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
         stdout, stderr = await child.communicate(input)
-        return child.returncode, child.signal, stdout, stderr
+        return child.returncode, child.signal, stdout, stderr, child.has_pty
 
 
 def check_sync(name: str, targets: Targets) -> None:
-    with rmux.connect(targets.server.host, **targets.settings("server")) as session:
+    with rmux.connect(targets.server.host, **targets.server.settings) as session:
 
         def one(case: dict[str, Any]) -> str | None:
-            target = case.get("target", "server")
             try:
-                if target == "server":
+                if is_common(case):
                     result = run(session, case)
                 else:
-                    with rmux.connect("127.0.0.1", **targets.settings(target)) as other:
+                    with rmux.connect("127.0.0.1", **targets.settings(case)) as other:
                         result = run(other, case)
             except Exception as error:
                 result = error
@@ -153,17 +184,16 @@ def check_sync(name: str, targets: Targets) -> None:
 
 
 async def check_aio(name: str, targets: Targets) -> None:
-    async with rmux.aio.connect(targets.server.host, **targets.settings("server")) as session:
+    async with rmux.aio.connect(targets.server.host, **targets.server.settings) as session:
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(case: dict[str, Any]) -> str | None:
-            target = case.get("target", "server")
             async with turns:
                 try:
-                    if target == "server":
+                    if is_common(case):
                         result = await run_aio(session, case)
                     else:
-                        settings = targets.settings(target)
+                        settings = targets.settings(case)
                         async with rmux.aio.connect("127.0.0.1", **settings) as other:
                             result = await run_aio(other, case)
                 except Exception as error:
@@ -181,14 +211,23 @@ def test_there_are_cases() -> None:
     assert all(cases(name) for name in FILES)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_sync(name: str, targets: Targets) -> None:
-    check_sync(name, targets)
+def test_sync(file: str, targets: Targets) -> None:
+    check_sync(file, targets)
 
 
-@pytest.mark.parametrize("name", FILES)
-async def test_aio(name: str, targets: Targets) -> None:
-    await check_aio(name, targets)
+async def test_aio(file: str, targets: Targets) -> None:
+    await check_aio(file, targets)
+
+
+def test_variables_of_this_process_are_sent(
+    taking_env: fixture.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMUX_MINE", "a  b")
+    monkeypatch.setenv("RMUX_NOT", "x")
+    options = {"SendEnv": ["RMUX_M*", "RMUX_NONE"], "SetEnv": "RMUX_SET=y"}
+    with rmux.connect(taking_env.host, **taking_env.settings_with(options)) as session:
+        sent = session.run("env | grep ^RMUX_ | sort", text=True)
+    assert sent.stdout == "RMUX_MINE=a  b\nRMUX_SET=y\n"
 
 
 def test_sync_where_variables_are_taken(taking_env: fixture.Server, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import fixture
 import pytest
@@ -17,6 +18,9 @@ import rmux
 settings = json.loads(sys.argv.pop(1))
 rmux.connect = functools.partial(rmux.connect, **settings)
 rmux.aio.connect = functools.partial(rmux.aio.connect, **settings)
+given = {key: settings[key] for key in ("config_file", "options")}
+rmux.aio.resolve = functools.partial(rmux.aio.resolve, **given)
+rmux.aio.Pool = functools.partial(rmux.aio.Pool, config_file=settings["config_file"])
 sys.argv.pop(0)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -53,3 +57,39 @@ def test_stream_command(run) -> None:  # type: ignore[no-untyped-def]
     done = run("stream_command.py", "127.0.0.1", "while sleep 0.1; do echo on; done", "3")
     assert done.stdout.startswith("127.0.0.1: on\n"), done
     assert done.stdout.endswith("stopped after 3 s\n") and done.returncode == 0
+
+
+def test_show_settings(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = tmp_path / "config"
+    config.write_text(
+        "Host dev\n  HostName dev.example.com\n  User me\n  IdentityFile /a\n  IdentityFile /b\n"
+        "  ProxyJump gate\nHost *\n  User you\n  IdentityFile /c\n  LocalForward 1 h:2\n"
+    )
+    done = run("show_settings.py", "dev", "::1", config_file=str(config))
+    assert done.stdout.splitlines() == [
+        "dev: me@dev.example.com port 22, gate",
+        *("  key /a", "  key /b", "  key /c", "  forward 1 [h]:2"),
+        "::1: you@::1 port 22, directly",
+        *("  key /c", "  forward 1 [h]:2"),
+    ], done
+    config.write_text("Prot 22\n")
+    failed = run("show_settings.py", "dev", config_file=str(config))
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"rmux: resolve: dev: {config} line 1: "), failed
+
+
+def test_many_hosts(run, server: fixture.Server, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = tmp_path / "config"
+    with fixture.server() as behind:
+        hosts = [("gate", server), ("one", behind), ("uno", behind), ("closed", behind)]
+        config.write_text(
+            f"Host one uno\n ProxyJump gate\nHost closed\n Port {fixture.free_port()}\n"
+            + fixture.host_blocks(hosts)
+        )
+        before = server.accepted
+        done = run("many_hosts.py", "echo up", "one", "uno", "closed", config_file=str(config))
+        assert (done.returncode, done.stderr) == (0, ""), done
+        one, uno, closed, count = done.stdout.splitlines()
+        assert (one, uno, count) == ("one: up", "uno: up", "2 connections"), done
+        assert closed.startswith("closed: failed: connect: closed: "), done
+        assert (server.accepted - before, behind.accepted) == (1, 1)

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import fixture
 import pytest
@@ -108,13 +109,15 @@ def test_ctrl_c(start, wait: str) -> None:  # type: ignore[no-untyped-def]
     script.command_is_gone()
 
 
-def test_ctrl_c_while_connecting(start) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("call", ["rmux.connect(host, **to)", "rmux.Pool(**to).session(host)"])
+def test_ctrl_c_while_connecting(start, call: str) -> None:  # type: ignore[no-untyped-def]
     with fixture.listener(lambda _: None) as silent:
         script = start(
             f"""
+            to = {{**settings, "port": {silent}, "connect_timeout": 60}}
             say("ready")
             try:
-                rmux.connect(host, **{{**settings, "port": {silent}}}, connect_timeout=60)
+                {call}
             except KeyboardInterrupt:
                 say("interrupted")
             """
@@ -124,6 +127,34 @@ def test_ctrl_c_while_connecting(start) -> None:  # type: ignore[no-untyped-def]
         script.process.send_signal(signal.SIGINT)
         assert script.line() == "interrupted"
         script.ends_well()
+
+
+def test_ctrl_c_in_a_callback_of_a_pool(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    known = tmp_path / "known_hosts"
+    known.write_text("")
+    script = start(
+        f"""
+        settings["options"]["UserKnownHostsFile"] = "{known}"
+        asked = []
+        def trust(prompt):
+            asked.append(prompt)
+            if len(asked) == 1:
+                say("asked")
+                time.sleep(60)
+            return True
+        with rmux.Pool(**settings, host_key_policy=trust) as pool:
+            try:
+                pool.session(host)
+            except KeyboardInterrupt:
+                say("interrupted")
+            with pool.session(host) as session:
+                say(session.run(["echo", "on"], text=True).stdout.strip())
+        """
+    )
+    assert script.line() == "asked"
+    script.process.send_signal(signal.SIGINT)
+    assert script.line() == "interrupted"
+    assert script.ends_well() == "on\n"
 
 
 def test_ctrl_c_in_asyncio(start) -> None:  # type: ignore[no-untyped-def]
@@ -154,6 +185,8 @@ def test_a_fork_is_told_what_is_wrong(start) -> None:  # type: ignore[no-untyped
         warnings.simplefilter("ignore")
         session = rmux.connect(host, **settings)
         child = session.popen(["cat"])
+        pool = rmux.Pool(**settings, linger=60)
+        pooled = pool.session(host)
         pid = os.fork()
         if pid == 0:
             asyncio_session = aio.Session(session._native)
@@ -172,6 +205,11 @@ def test_a_fork_is_told_what_is_wrong(start) -> None:  # type: ignore[no-untyped
                 lambda: child.stdout.read(1),
                 lambda: child.communicate(b"x"),
                 lambda: rmux.connect(host, **settings),
+                lambda: pool.session(host),
+                lambda: pool.sessions(),
+                lambda: pool.close(),
+                lambda: pooled.release(),
+                lambda: pooled.__exit__(None, None, None),
                 lambda: asyncio.run(awaited()),
             ):
                 try:
@@ -184,12 +222,14 @@ def test_a_fork_is_told_what_is_wrong(start) -> None:  # type: ignore[no-untyped
             # Closing a file object is what letting go of it does: silent here.
             child.stdout.close()
             # Letting go of everything neither hangs nor harms the parent.
-            del session, child, asyncio_session, call
+            del session, child, asyncio_session, pool, pooled, call
             gc.collect()
             say("collected")
             sys.exit(0)
         say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         say(session.run(["echo", "parent"], text=True).stdout.strip(), child.communicate(b"x"))
+        with pooled:
+            pooled.run(["true"], check=True)
         """
     )
     out = script.ends_well()
@@ -230,6 +270,16 @@ ENDINGS = {
         other = rmux.connect(host, **settings, on_event=told.append)
         told.append(other)
         del other, told
+    """,
+    "pool that is in use": """
+        pool = rmux.Pool(**settings)
+        kept = pool.session(host), pool.session(host)
+        kept[0].popen(["sleep", "60"])
+    """,
+    "pool with a lingering session": """
+        pool = rmux.Pool(**settings, linger=3600)
+        pool.session(host).release()
+        sys.modules["kept"] = pool
     """,
     "aio session": """
         async def main():

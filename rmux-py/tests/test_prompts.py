@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,76 @@ def test_questions(questioner: fixture.Server) -> None:
 
     works(questioner, asking(questioner, "keyboard-interactive", keyboard_interactive=answer))
     assert asked == ["Colour? ", "Another? "]
+
+
+ROUNDS: list[dict[str, Any]] = [
+    {
+        "name": "First of two",
+        "instructions": "Say who you are.\nTake your time.",
+        "prompts": [
+            {"text": "Name: ", "answer": "älice", "echo": True},
+            {"text": "Code: ", "answer": "123 456", "echo": False},
+        ],
+    },
+    # A round that only shows something.
+    {"name": "", "instructions": "Well done.", "prompts": []},
+    {"name": "", "instructions": "", "prompts": [{"text": "Sure? ", "answer": "", "echo": True}]},
+]
+
+
+@pytest.fixture(scope="module")
+def rounds() -> Iterator[fixture.Server]:
+    """A server that asks the rounds."""
+    args = [word for each in ROUNDS for word in ("--round", json.dumps(each))]
+    with fixture.server("--embedded", *args) as one:
+        yield one
+
+
+class Answering:
+    """A person who knows the answers."""
+
+    def __init__(self, server: fixture.Server) -> None:
+        self.server = server
+        self.left = list(ROUNDS)
+
+    def __call__(self, prompt: rmux.KeyboardInteractivePrompt) -> list[str]:
+        asked = self.left.pop(0)
+        assert prompt == rmux.KeyboardInteractivePrompt(
+            host="127.0.0.1",
+            user=self.server.about["user"],
+            name=asked["name"],
+            instructions=asked["instructions"],
+            questions=tuple(rmux.Question(one["text"], one["echo"]) for one in asked["prompts"]),
+        )
+        return [one["answer"] for one in asked["prompts"]]
+
+
+def test_rounds_of_questions(rounds: fixture.Server) -> None:
+    answering = Answering(rounds)
+    works(rounds, asking(rounds, "keyboard-interactive", keyboard_interactive=answering))
+    assert answering.left == []
+
+
+async def test_rounds_of_questions_in_aio(rounds: fixture.Server) -> None:
+    answering = Answering(rounds)
+
+    async def later(prompt: rmux.KeyboardInteractivePrompt) -> list[str]:
+        await asyncio.sleep(0.01)
+        return answering(prompt)
+
+    settings = asking(rounds, "keyboard-interactive", keyboard_interactive=later)
+    await (await rmux.aio.connect(rounds.host, **settings)).close()
+    assert answering.left == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_another_number_of_answers(rounds: fixture.Server, count: int) -> None:
+    settings = asking(
+        rounds, "keyboard-interactive", keyboard_interactive=lambda _: ["123 456"] * count
+    )
+    with pytest.raises(rmux.Error, match=r"127\.0\.0\.1") as caught:
+        rmux.connect(rounds.host, **settings)
+    assert "123 456" not in str(caught.value)
 
 
 def test_a_passphrase(questioner: fixture.Server) -> None:

@@ -52,12 +52,14 @@ def test_nothing_else_is_public() -> None:
 
 
 def test_the_twins_take_the_same_keywords() -> None:
-    assert set(inspect.signature(rmux.connect).parameters) == set(
-        inspect.signature(rmux.aio.connect).parameters
-    )
+    connect = set(inspect.signature(rmux.connect).parameters)
+    assert connect == set(inspect.signature(rmux.aio.connect).parameters)
+    for pool in (rmux.Pool, rmux.aio.Pool):
+        assert set(inspect.signature(pool).parameters) == connect - {"host"} | {"linger"}
     only_sync = {"popen": {"bufsize"}, "wait_closed": {"timeout"}, "wait": {"timeout"}}
     only_sync["communicate"] = {"timeout"}
-    for sync, twin in ((rmux.Session, rmux.aio.Session), (rmux.Popen, rmux.aio.Popen)):
+    for name in ("Session", "Pool", "Popen"):
+        sync, twin = getattr(rmux, name), getattr(rmux.aio, name)
         public = {name for name in vars(sync) if not name.startswith("_")}
         assert public == {name for name in vars(twin) if not name.startswith("_")}
         for name in public:

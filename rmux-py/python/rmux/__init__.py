@@ -10,7 +10,7 @@
 """
 
 from rmux import _rmux
-from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty
+from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty, Subsystem
 from rmux._errors import (
     AlreadyExists,
     AuthFailed,
@@ -38,6 +38,7 @@ from rmux._errors import (
     TimedOut,
     Unsupported,
 )
+from rmux._pool import Pool
 from rmux._popen import Popen
 from rmux._prompts import (
     HostKeyPrompt,
@@ -46,6 +47,7 @@ from rmux._prompts import (
     PasswordPrompt,
     Question,
 )
+from rmux._resolve import Resolved, resolve
 from rmux._session import Session, connect
 from rmux._settings import Host, SessionEvent
 
@@ -82,16 +84,20 @@ __all__ = [
     "PassphrasePrompt",
     "PasswordPrompt",
     "PermissionDenied",
+    "Pool",
     "Popen",
     "ProtocolViolation",
     "Pty",
     "Question",
+    "Resolved",
     "Session",
     "SessionEvent",
+    "Subsystem",
     "TimedOut",
     "Unsupported",
     "aio",
     "connect",
+    "resolve",
 ]
 
 from rmux import aio  # noqa: E402  (it stands on all of the above)

@@ -11,8 +11,16 @@ from typing import Any, AnyStr, Optional, Union
 
 from rmux._errors import CalledProcessError, InvalidInput, exception
 
+
+@dataclass(frozen=True)
+class Subsystem:
+    """A program that the server knows by a name, such as ``sftp``; in the place of a command."""
+
+    name: str
+
+
 Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-Args = Union[str, bytes, Sequence[Word]]
+Args = Union[str, bytes, Sequence[Word], Subsystem]
 Data = Union[bytes, bytearray, memoryview]
 Env = Mapping[Union[str, bytes], Union[str, bytes]]
 
@@ -29,6 +37,9 @@ class Pty:
     term: str = "xterm"
     columns: int = 80
     rows: int = 24
+    #: Run the command without one where the server refuses it, as ``ssh`` does:
+    #: ``Popen.has_pty`` tells. Otherwise the command then fails to start.
+    optional: bool = False
 
 
 class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
@@ -114,8 +125,10 @@ def signal_name(signal: Union[int, str]) -> str:
         raise InvalidInput(f"signal: {signal} is no signal") from None
 
 
-def words(args: Args) -> Union[bytes, list[bytes]]:
-    """A line for the remote shell, or a program and its arguments."""
+def words(args: Args) -> Union[bytes, list[bytes], str]:
+    """A line for the remote shell, a program and its arguments, or a subsystem's name."""
+    if isinstance(args, Subsystem):
+        return args.name
     if isinstance(args, (str, bytes)):
         return _encode(args)
     return [_encode(os.fspath(word)) for word in args]

@@ -63,6 +63,11 @@ class Popen(Generic[AnyStr]):
         """The name of the signal that ended the command, without ``SIG``, once it is known."""
         return self._signal
 
+    @property
+    def has_pty(self) -> bool:
+        """Whether the command has the terminal that was asked for."""
+        return self._child.has_pty
+
     def poll(self) -> Optional[int]:
         """The exit status if the command has ended, else None."""
         if self._returncode is None:

@@ -88,6 +88,25 @@ def callbacks(
     return found
 
 
+def answering(callbacks: Callbacks) -> Callable[[_rmux.Question], None]:
+    """Has the callback answer, in this thread."""
+
+    def answer(question: _rmux.Question) -> None:
+        try:
+            answer = callbacks[question.kind](prompt_of(question))
+        except Exception as error:
+            # Connecting ends with this as the cause.
+            question.fail(error)
+        except BaseException:
+            # Ctrl-C and the like end this wait, and not that of others for the same connection.
+            question.leave()
+            raise
+        else:
+            question.reply(answer)
+
+    return answer
+
+
 def prompt_of(question: _rmux.Question) -> object:
     """What the callback is called with."""
     fields = question.fields

@@ -3,34 +3,26 @@
 from collections.abc import Callable
 from typing import Any, final
 
+from rmux._settings import Connecting, Wanted
+
 __all__ = [
     "Child",
     "Operation",
+    "Pool",
     "Question",
     "Reader",
     "Session",
     "Writer",
     "connect",
+    "resolve",
     "start_logging",
     "stop_delivery",
 ]
 
 def start_logging() -> None: ...
 def stop_delivery() -> None: ...
-def connect(
-    host: str,
-    *,
-    user: str | None,
-    port: int | None,
-    identity_files: list[str],
-    config_file: str | None,
-    options: list[tuple[str, str]],
-    password: str | None,
-    host_key_policy: str | None,
-    connect_timeout: float | None,
-    answers: list[str],
-    on_event: Callable[..., None] | None,
-) -> Operation: ...
+def connect(host: str, wanted: Wanted, connecting: Connecting) -> Operation: ...
+def resolve(host: str, wanted: Wanted) -> Operation: ...
 
 @final
 class Operation:
@@ -54,6 +46,15 @@ class Question:
     def fields(self) -> tuple[Any, ...]: ...
     def reply(self, answer: object) -> None: ...
     def fail(self, exception: BaseException) -> None: ...
+    def leave(self) -> None: ...
+    def over(self) -> Operation: ...
+
+@final
+class Pool:
+    def __new__(cls, wanted: Wanted, connecting: Connecting, *, linger: float) -> Pool: ...
+    def session(self, host: str) -> Operation: ...
+    def sessions(self) -> list[Session]: ...
+    def close(self) -> Operation: ...
 
 @final
 class Session:
@@ -63,7 +64,7 @@ class Session:
     def closed(self) -> bool: ...
     def run(
         self,
-        words: bytes | list[bytes],
+        words: bytes | list[bytes] | str,
         *,
         input: bytes | None,
         env: list[tuple[bytes, bytes]],
@@ -72,20 +73,23 @@ class Session:
     ) -> Operation: ...
     def spawn(
         self,
-        words: bytes | list[bytes],
+        words: bytes | list[bytes] | str,
         *,
         stdin: str,
         stdout: str,
         stderr: str,
         env: list[tuple[bytes, bytes]],
         cwd: bytes | None,
-        pty: tuple[str, int, int] | None,
+        pty: tuple[str, int, int, bool] | None,
     ) -> Operation: ...
+    def release(self) -> None: ...
     def close(self) -> Operation: ...
     def wait_closed(self) -> Operation: ...
 
 @final
 class Child:
+    @property
+    def has_pty(self) -> bool: ...
     def wait(self) -> Operation: ...
     def poll(self) -> tuple[int | None, str | None] | None: ...
     def communicate(self, input: bytes | None) -> Operation: ...

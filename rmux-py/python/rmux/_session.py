@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
 
@@ -15,7 +15,7 @@ from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Wo
 from rmux._errors import CommandTimedOut, Error
 from rmux._popen import Popen
 from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
-from rmux._settings import Host, OptionValue, Path, SessionEvent
+from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
 
 #: How long the end of the program waits for a session to close, in seconds.
 _EXIT_WAIT = 3.0
@@ -28,7 +28,8 @@ def connect(
     port: Optional[int] = None,
     identity_files: Union[Path, Iterable[Path]] = (),
     config_file: Optional[Path] = None,
-    options: Optional[Mapping[str, Union[OptionValue, Iterable[OptionValue]]]] = None,
+    options: Optional[Options] = None,
+    match_exec: MatchExec = None,
     password: Union[str, Callable[[PasswordPrompt], Optional[str]], None] = None,
     passphrase: Union[str, Callable[[PassphrasePrompt], Optional[str]], None] = None,
     keyboard_interactive: Optional[
@@ -49,6 +50,9 @@ def connect(
     - ``identity_files``: private keys to try, as ``ssh -i``.
     - ``config_file``: reads this file only, as ``ssh -F``; ``"none"`` reads none.
     - ``options``: ``{"Key": "value"}`` is ``ssh -o Key=value``; a list repeats it.
+    - ``match_exec``: whether ``Match exec`` may run its programs: ``"own-files"`` lets the user's
+      own and the system's files do it and not a ``config_file``, which is the default;
+      ``"always"``; or ``"never"``. A configuration that needs one that may not run is an error.
     - ``password``, ``passphrase``, ``keyboard_interactive``: what to answer, or who to ask.
     - ``host_key_policy``: ``"strict"`` refuses unknown host keys, ``"accept-new"`` adds them,
       a callable decides and adds on True. Changed keys are always refused.
@@ -56,17 +60,23 @@ def connect(
     - ``connect_timeout``: in seconds, 15 unless the configuration says otherwise. The time that a
       callback takes is not counted.
 
-    Callbacks run in this thread; ``on_event`` is called from a thread of rmux.
+    Callbacks run in this thread; ``on_event`` is called from a thread of rmux. The session is
+    shared with nobody: a :class:`Pool` shares.
     """
     callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
     observer = None if on_event is None else _settings.Observer(on_event, _events.run)
-    operation = _settings.prepare(
+    wanted = _settings.wanted(
+        "connect",
         host,
         user=user,
         port=port,
         identity_files=identity_files,
         config_file=config_file,
         options=options,
+        match_exec=match_exec,
+    )
+    connecting = _settings.connecting(
+        host,
         password=password,
         host_key_policy=host_key_policy,
         danger_accept_any_host_key=danger_accept_any_host_key,
@@ -74,31 +84,29 @@ def connect(
         callbacks=callbacks,
         observer=observer,
     )
-
-    def answer(question: _rmux.Question) -> None:
-        try:
-            answer = callbacks[question.kind](_prompts.prompt_of(question))
-        except Exception as error:
-            # Connecting ends with this as the cause. Ctrl-C and the like just pass through.
-            question.fail(error)
-        else:
-            question.reply(answer)
-
-    return Session(operation.wait(None, answer), observer)
+    operation = _rmux.connect(host, wanted, connecting)
+    return Session(operation.wait(None, _prompts.answering(callbacks)), observer)
 
 
 class Session:
     """One host, connected to and authenticated once, for any number of commands at a time.
 
-    Made by :func:`connect`. Safe to use from many threads. Closing it, or letting go of it and
-    all its commands, closes the connection.
+    Made by :func:`connect`, and then the end of its ``with`` block closes it; or by
+    :meth:`Pool.session`, and then the end of its block gives it back, as others may use the same
+    connection. Letting go of it and all its commands is giving it back, too. Safe to use from
+    many threads.
     """
 
     def __init__(
-        self, native: _rmux.Session, observer: Optional[_settings.Observer] = None
+        self,
+        native: _rmux.Session,
+        observer: Optional[_settings.Observer] = None,
+        *,
+        pooled: bool = False,
     ) -> None:
         self._native = native
         self._observer = observer
+        self._pooled = pooled
         self._host = _settings.host_of(native)
         _open_sessions.add(self)
 
@@ -109,7 +117,7 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended: by :meth:`close`, or because the connection was lost."""
+        """Whether nothing can be run by it any more: it was closed, lost, or given back."""
         return self._native.closed
 
     @overload
@@ -170,7 +178,7 @@ class Session:
         """Runs a command to its end and returns what it wrote.
 
         A list is a program and its arguments, which reach it word for word whatever the account's
-        shell is. A str is a line for that shell.
+        shell is. A str is a line for that shell. A :class:`Subsystem` is a program of the server.
 
         Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
         :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
@@ -270,11 +278,20 @@ class Session:
         return Popen(args, native, text=codec, bufsize=bufsize, host=host)
 
     def close(self) -> None:
-        """Closes the connection. Commands that still run are cut off. May be called again."""
+        """Closes the connection, for all who share it. Commands that still run are cut off. May be
+        called again."""
         self._native.close().wait()
 
+    def release(self) -> None:
+        """Gives the session back: nothing new can be run by this object, and commands that were
+        started run on. When nobody else uses the connection, its pool keeps it for ``linger``
+        seconds; then, or without a pool at once, it is closed. Does not wait. May be called
+        again."""
+        self._native.release()
+
     def wait_closed(self, timeout: Optional[float] = None) -> Optional[Error]:
-        """Waits for the session's end: None if it was closed here, else why it was lost."""
+        """Waits for the session's end, or until it is given back: why the connection was lost,
+        else None."""
         reason: Optional[Error] = self._native.wait_closed().wait(timeout)
         return reason
 
@@ -287,7 +304,10 @@ class Session:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self.close()
+        if self._pooled:
+            self.release()
+        else:
+            self.close()
 
     def __repr__(self) -> str:
         return f"<rmux.Session {self._host.name} {'closed' if self.closed else 'open'}>"
@@ -314,12 +334,12 @@ def completed(
     return result
 
 
-def terminal(pty: Union[Pty, bool]) -> Optional[tuple[str, int, int]]:
+def terminal(pty: Union[Pty, bool]) -> Optional[tuple[str, int, int, bool]]:
     """The terminal to ask for."""
     if not pty:
         return None
     wanted = Pty() if pty is True else pty
-    return wanted.term, wanted.columns, wanted.rows
+    return wanted.term, wanted.columns, wanted.rows, wanted.optional
 
 
 @contextlib.contextmanager
@@ -332,8 +352,9 @@ def told(args: Args, timeout: Optional[float]) -> Any:
         raise
 
 
-#: All sessions of either twin that nobody has let go of.
+#: All sessions and pools of either twin that nobody has let go of.
 _open_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+_open_pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _process = os.getpid()
 
 
@@ -342,6 +363,9 @@ def _close_all() -> None:
     """Ends what still runs with the program, while there still is an interpreter."""
     if os.getpid() != _process:
         return
+    for pool in list(_open_pools):
+        with contextlib.suppress(Error):
+            pool._native.close().wait(_EXIT_WAIT)
     for session in list(_open_sessions):
         if not session.closed:
             with contextlib.suppress(Error):

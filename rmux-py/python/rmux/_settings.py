@@ -1,4 +1,5 @@
-"""The keywords of ``connect``, the same in both twins, as the native half takes them."""
+"""The keywords of ``connect``, pools and ``resolve``, the same in both twins, as the native half
+takes them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Literal, NamedTuple, Optional, Union
 
 from rmux import _rmux
 from rmux._errors import Error, exception
@@ -15,6 +16,8 @@ from rmux._prompts import Callbacks
 
 Path = Union[str, "os.PathLike[str]"]
 OptionValue = Union[str, int, bool]
+Options = Mapping[str, Union[OptionValue, Iterable[OptionValue]]]
+MatchExec = Optional[Literal["own-files", "always", "never"]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class SessionEvent:
 
 
 class Observer:
-    """Holds ``on_event`` for a session, which holds this: the native half has a weak reference
+    """Holds ``on_event`` for a session or a pool, which hold this: the native half has a weak reference
     only, so that a callback that knows its session keeps neither alive."""
 
     def __init__(
@@ -88,51 +91,86 @@ def host_of(native: _rmux.Session) -> Host:
     return Host(name, hostname, user, port, tuple(files), tuple(ignored))
 
 
-def prepare(
-    host: str,
+class Wanted(NamedTuple):
+    """What decides what a destination resolves to."""
+
+    user: Optional[str]
+    port: Optional[int]
+    identity_files: list[str]
+    config_file: Optional[str]
+    options: list[tuple[str, str]]
+    match_exec: Optional[str]
+
+
+def wanted(
+    operation: str,
+    host: Optional[str],
     *,
     user: Optional[str],
     port: Optional[int],
     identity_files: Union[Path, Iterable[Path]],
     config_file: Optional[Path],
-    options: Optional[Mapping[str, Union[OptionValue, Iterable[OptionValue]]]],
+    options: Optional[Options],
+    match_exec: MatchExec,
+) -> Wanted:
+    """These keywords as the native half takes them; an error tells of the operation."""
+    if isinstance(identity_files, (str, os.PathLike)):
+        identity_files = [identity_files]
+    return Wanted(
+        user,
+        port,
+        [os.fspath(file) for file in identity_files],
+        None if config_file is None else os.fspath(config_file),
+        list(_options(operation, host, options or {})),
+        match_exec,
+    )
+
+
+class Connecting(NamedTuple):
+    """How to connect, beside that."""
+
+    password: Optional[str]
+    host_key_policy: Optional[str]
+    connect_timeout: Optional[float]
+    answers: list[str]
+    on_event: Optional[Callable[..., None]]
+
+
+def connecting(
+    host: Optional[str],
+    *,
     password: object,
     host_key_policy: object,
     danger_accept_any_host_key: bool,
     connect_timeout: Optional[float],
     callbacks: Callbacks,
     observer: Optional[Observer],
-) -> _rmux.Operation:
-    """A connection, ready to be made."""
-    if isinstance(identity_files, (str, os.PathLike)):
-        identity_files = [identity_files]
+) -> Connecting:
+    """These keywords as the native half takes them; an error tells of the host."""
     if danger_accept_any_host_key:
         if host_key_policy is not None:
             message = "danger_accept_any_host_key excludes a host_key_policy"
-            raise exception("CONFIG_INVALID", f"connect: {host}: {message}", "connect", host)
+            raise _invalid("connect", host, message)
         policy: Optional[str] = "danger-accept-any"
     elif "host_key" in callbacks:
         policy = "ask"
     else:
         policy = None if host_key_policy is None else str(host_key_policy)
-    return _rmux.connect(
-        host,
-        user=user,
-        port=port,
-        identity_files=[os.fspath(file) for file in identity_files],
-        config_file=None if config_file is None else os.fspath(config_file),
-        options=list(_options(host, options or {})),
-        password=password if isinstance(password, str) else None,
-        host_key_policy=policy,
-        connect_timeout=connect_timeout,
-        answers=list(callbacks),
-        on_event=None if observer is None else observer.sink(),
+    return Connecting(
+        password if isinstance(password, str) else None,
+        policy,
+        connect_timeout,
+        list(callbacks),
+        None if observer is None else observer.sink(),
     )
 
 
-def _options(
-    host: str, options: Mapping[str, Union[OptionValue, Iterable[OptionValue]]]
-) -> Iterable[tuple[str, str]]:
+def _invalid(operation: str, host: Optional[str], message: str) -> Error:
+    about = "" if host is None else f"{host}: "
+    return exception("CONFIG_INVALID", f"{operation}: {about}{message}", operation, host)
+
+
+def _options(operation: str, host: Optional[str], options: Options) -> Iterable[tuple[str, str]]:
     for key, value in options.items():
         if isinstance(value, (str, int)):
             yield key, _option(value)
@@ -141,7 +179,7 @@ def _options(
                 yield key, _option(one)
         else:
             message = f"the option {key} must be a str, an int, a bool or a list of them"
-            raise exception("CONFIG_INVALID", f"connect: {host}: {message}", "connect", host)
+            raise _invalid(operation, host, message)
 
 
 def _option(value: OptionValue) -> str:
@@ -150,4 +188,17 @@ def _option(value: OptionValue) -> str:
     return str(value)
 
 
-__all__ = ["Host", "Observer", "SessionEvent", "host_of", "prepare"]
+__all__ = [
+    "Connecting",
+    "Host",
+    "MatchExec",
+    "Observer",
+    "OptionValue",
+    "Options",
+    "Path",
+    "SessionEvent",
+    "Wanted",
+    "connecting",
+    "host_of",
+    "wanted",
+]

@@ -12,8 +12,10 @@ Cancelling a call cancels its work: a command that only the call knows of is kil
 results and settings are those of :mod:`rmux`.
 """
 
+from rmux.aio._pool import Pool
 from rmux.aio._popen import Popen
+from rmux.aio._resolve import resolve
 from rmux.aio._session import Session, connect
 from rmux.aio._streams import StreamReader, StreamWriter
 
-__all__ = ["Popen", "Session", "StreamReader", "StreamWriter", "connect"]
+__all__ = ["Pool", "Popen", "Session", "StreamReader", "StreamWriter", "connect", "resolve"]

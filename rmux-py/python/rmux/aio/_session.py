@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Optional, TypeVar, Union, overload
 
@@ -14,9 +13,10 @@ from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Wo
 from rmux._errors import Error
 from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
 from rmux._session import _open_sessions, completed, terminal, told
-from rmux._settings import Host, OptionValue, Path, SessionEvent
+from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
+from rmux.aio._answering import Answering
 from rmux.aio._popen import Popen
-from rmux.aio._settle import Opening, settle
+from rmux.aio._settle import Opening, run_on, settle
 
 T = TypeVar("T")
 _Answer = Union[T, Awaitable[T]]
@@ -29,7 +29,8 @@ def connect(
     port: Optional[int] = None,
     identity_files: Union[Path, Iterable[Path]] = (),
     config_file: Optional[Path] = None,
-    options: Optional[Mapping[str, Union[OptionValue, Iterable[OptionValue]]]] = None,
+    options: Optional[Options] = None,
+    match_exec: MatchExec = None,
     password: Union[str, Callable[[PasswordPrompt], _Answer[Optional[str]]], None] = None,
     passphrase: Union[str, Callable[[PassphrasePrompt], _Answer[Optional[str]]], None] = None,
     keyboard_interactive: Optional[
@@ -45,19 +46,25 @@ def connect(
     """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
 
     The settings are those of :func:`rmux.connect`. Callbacks run on the event loop and may be
-    coroutine functions; ``on_event`` is called on the event loop.
+    coroutine functions; ``on_event`` is called on the event loop. The session is shared with
+    nobody: a :class:`Pool` shares.
     """
     callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
 
     async def making() -> Session:
         observer = None if on_event is None else _settings.Observer(on_event, _runner())
-        operation = _settings.prepare(
+        wanted = _settings.wanted(
+            "connect",
             host,
             user=user,
             port=port,
             identity_files=identity_files,
             config_file=config_file,
             options=options,
+            match_exec=match_exec,
+        )
+        connecting = _settings.connecting(
+            host,
             password=password,
             host_key_policy=host_key_policy,
             danger_accept_any_host_key=danger_accept_any_host_key,
@@ -65,59 +72,39 @@ def connect(
             callbacks=callbacks,
             observer=observer,
         )
-        answering: set[asyncio.Task[None]] = set()
-
-        def ask(question: _rmux.Question) -> None:
-            task = asyncio.get_running_loop().create_task(_answer(question, callbacks))
-            answering.add(task)
-            task.add_done_callback(answering.discard)
-
+        answering = Answering(callbacks)
         try:
-            return Session(await settle(operation, ask), observer)
+            operation = _rmux.connect(host, wanted, connecting)
+            return Session(await settle(operation, answering), observer)
         finally:
-            for task in answering:
-                task.cancel()
+            answering.cancel()
 
     return Opening(making())
 
 
-async def _answer(question: _rmux.Question, callbacks: _prompts.Callbacks) -> None:
-    try:
-        answer = callbacks[question.kind](_prompts.prompt_of(question))
-        if inspect.isawaitable(answer):
-            answer = await answer
-    except BaseException as error:
-        # Connecting ends with this as the cause.
-        question.fail(error)
-        if not isinstance(error, Exception):
-            raise
-    else:
-        question.reply(answer)
-
-
 def _runner() -> Callable[[Callable[[], None]], None]:
-    loop = asyncio.get_running_loop()
-
-    def run(call: Callable[[], None]) -> None:
-        # A loop that is closed has nobody who listens.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(call)
-
-    return run
+    return functools.partial(run_on, asyncio.get_running_loop())
 
 
 class Session:
     """One host, connected to and authenticated once, for any number of commands at a time.
 
-    Made by :func:`connect`. Closing it, or letting go of it and all its commands, closes the
-    connection. It may be used from several event loops.
+    Made by :func:`connect`, and then the end of its ``async with`` block closes it; or by
+    :meth:`Pool.session`, and then the end of its block gives it back, as others may use the same
+    connection. Letting go of it and all its commands is giving it back, too. It may be used from
+    several event loops.
     """
 
     def __init__(
-        self, native: _rmux.Session, observer: Optional[_settings.Observer] = None
+        self,
+        native: _rmux.Session,
+        observer: Optional[_settings.Observer] = None,
+        *,
+        pooled: bool = False,
     ) -> None:
         self._native = native
         self._observer = observer
+        self._pooled = pooled
         self._host = _settings.host_of(native)
         _open_sessions.add(self)
 
@@ -128,7 +115,7 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended: by :meth:`close`, or because the connection was lost."""
+        """Whether nothing can be run by it any more: it was closed, lost, or given back."""
         return self._native.closed
 
     @overload
@@ -189,7 +176,7 @@ class Session:
         """Runs a command to its end and returns what it wrote.
 
         A list is a program and its arguments, which reach it word for word whatever the account's
-        shell is. A str is a line for that shell.
+        shell is. A str is a line for that shell. A :class:`Subsystem` is a program of the server.
 
         Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
         :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
@@ -304,11 +291,20 @@ class Session:
         return Popen(args, native, text=codec, host=host)
 
     async def close(self) -> None:
-        """Closes the connection. Commands that still run are cut off. May be called again."""
+        """Closes the connection, for all who share it. Commands that still run are cut off. May be
+        called again."""
         await settle(self._native.close())
 
+    def release(self) -> None:
+        """Gives the session back: nothing new can be run by this object, and commands that were
+        started run on. When nobody else uses the connection, its pool keeps it for ``linger``
+        seconds; then, or without a pool at once, it is closed. Does not wait. May be called
+        again."""
+        self._native.release()
+
     async def wait_closed(self) -> Optional[Error]:
-        """Waits for the session's end: None if it was closed here, else why it was lost."""
+        """Waits for the session's end, or until it is given back: why the connection was lost,
+        else None."""
         reason: Optional[Error] = await settle(self._native.wait_closed())
         return reason
 
@@ -321,7 +317,10 @@ class Session:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        await self.close()
+        if self._pooled:
+            self.release()
+        else:
+            await self.close()
 
     def __repr__(self) -> str:
         return f"<rmux.aio.Session {self._host.name} {'closed' if self.closed else 'open'}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, Optional, Protocol, TypeVar
@@ -13,37 +14,48 @@ from rmux import _rmux
 T = TypeVar("T")
 
 
+Call = Callable[[], object]
+Ask = Callable[[_rmux.Question], object]
+
+
+def run_on(loop: asyncio.AbstractEventLoop, call: Call) -> None:
+    """Has a loop make the call, from any thread. One that is closed has nobody who waits."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
+
+
 def begin(
-    operation: _rmux.Operation, ask: Optional[Callable[[_rmux.Question], object]] = None
+    operation: _rmux.Operation,
+    ask: Optional[Ask] = None,
+    run: Optional[Callable[[Call], object]] = None,
 ) -> asyncio.Future[Any]:
     """Begins an operation in the background; letting go of it cancels it. Its questions are passed
-    to ``ask`` on the loop."""
+    to ``ask``, which ``run`` calls from a thread of rmux: on this loop unless given."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
-    # Called from a thread of rmux. A loop that is closed has nobody who waits.
     def deliver(result: Any, error: Optional[BaseException]) -> None:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_set, future, result, error)
+        run_on(loop, functools.partial(_set, future, result, error))
 
     if ask is None:
         operation.start(deliver)
         return future
-    answerer = ask
+    answerer, runner = ask, run or functools.partial(run_on, loop)
 
     def pass_on(question: _rmux.Question) -> None:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(answerer, question)
+        runner(functools.partial(answerer, question))
 
     operation.start(deliver, pass_on)
     return future
 
 
 async def settle(
-    operation: _rmux.Operation, ask: Optional[Callable[[_rmux.Question], object]] = None
+    operation: _rmux.Operation,
+    ask: Optional[Ask] = None,
+    run: Optional[Callable[[Call], object]] = None,
 ) -> Any:
     """Runs an operation to its end. Cancelling this cancels it."""
-    future = begin(operation, ask)
+    future = begin(operation, ask, run)
     try:
         return await future
     except BaseException:

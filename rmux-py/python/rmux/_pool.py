@@ -1,0 +1,114 @@
+"""The sync half of the twins: sessions that are shared by all who want the same host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Literal, Optional, Union
+
+from rmux import _events, _prompts, _rmux, _settings
+from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._session import Session, _open_pools
+from rmux._settings import MatchExec, Options, Path, SessionEvent
+
+
+class Pool:
+    """The sessions of a program, one a host, shared by all who ask for it.
+
+        with rmux.Pool(linger=60) as pool:
+            with pool.session("web") as session:
+                session.run(["uptime"])
+
+    Two destinations share a session when their settings are the same in everything but the name
+    that was given; hosts on the way (``ProxyJump``) are shared likewise. Who asks while a session
+    is being connected waits for that one: one connect, one question and one failure serve all.
+
+    A session is in use while somebody has a :class:`Session` of it, or a command runs on it. After
+    the last use it stays for ``linger`` seconds, and as long as the pool at most. One that was lost
+    or closed is connected anew by the next who asks. Safe to use from many threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        user: Optional[str] = None,
+        port: Optional[int] = None,
+        identity_files: Union[Path, Iterable[Path]] = (),
+        config_file: Optional[Path] = None,
+        options: Optional[Options] = None,
+        match_exec: MatchExec = None,
+        password: Union[str, Callable[[PasswordPrompt], Optional[str]], None] = None,
+        passphrase: Union[str, Callable[[PassphrasePrompt], Optional[str]], None] = None,
+        keyboard_interactive: Optional[
+            Callable[[KeyboardInteractivePrompt], Optional[list[str]]]
+        ] = None,
+        host_key_policy: Union[
+            Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], bool], None
+        ] = None,
+        danger_accept_any_host_key: bool = False,
+        connect_timeout: Optional[float] = None,
+        on_event: Optional[Callable[[SessionEvent], object]] = None,
+        linger: float = 0.0,
+    ) -> None:
+        """The settings are those of :func:`connect`, and hold for every destination; those that
+        name a user, a port, an identity or an option do not hold for hosts on the way, as with
+        ``ssh``. ``linger`` is 0 unless set; ``math.inf`` is for as long as the pool lives.
+
+        Callbacks run in a thread that waits in :meth:`session`: of those who asked for that very
+        host, or else of all, the first. Where it is interrupted, the next one is asked.
+        """
+        callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+        self._answer = _prompts.answering(callbacks)
+        self._observer = None if on_event is None else _settings.Observer(on_event, _events.run)
+        wanted = _settings.wanted(
+            "connect",
+            None,
+            user=user,
+            port=port,
+            identity_files=identity_files,
+            config_file=config_file,
+            options=options,
+            match_exec=match_exec,
+        )
+        connecting = _settings.connecting(
+            None,
+            password=password,
+            host_key_policy=host_key_policy,
+            danger_accept_any_host_key=danger_accept_any_host_key,
+            connect_timeout=connect_timeout,
+            callbacks=callbacks,
+            observer=self._observer,
+        )
+        self._native = _rmux.Pool(wanted, connecting, linger=linger)
+        _open_pools.add(self)
+
+    def session(self, host: str) -> Session:
+        """The session of ``host``, which may be ``name``, ``user@name`` or
+        ``ssh://user@name:port``; connects where there is none.
+
+        Each call gives an object of its own, to be given back: by ``with``, by
+        :meth:`Session.release`, or by letting go of it.
+        """
+        native = self._native.session(host).wait(None, self._answer)
+        return Session(native, self._observer, pooled=True)
+
+    def sessions(self) -> list[Session]:
+        """The sessions that are connected now, those of hosts on the way among them, in no order:
+        objects to be given back, like those of :meth:`session`."""
+        return [Session(one, self._observer, pooled=True) for one in self._native.sessions()]
+
+    def close(self) -> None:
+        """Closes all sessions that are connected now, whoever uses them. The pool can be used
+        again."""
+        self._native.close().wait()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()

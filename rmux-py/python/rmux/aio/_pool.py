@@ -1,0 +1,138 @@
+"""The asyncio half of the twins: sessions that are shared by all who want the same host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Literal, Optional, TypeVar, Union
+
+from rmux import _prompts, _rmux, _settings
+from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._session import _open_pools
+from rmux._settings import MatchExec, Options, Path, SessionEvent
+from rmux.aio._answering import Answering
+from rmux.aio._session import Session
+from rmux.aio._settle import Opening, run_on, settle
+
+T = TypeVar("T")
+_Answer = Union[T, Awaitable[T]]
+
+
+class Pool:
+    """The sessions of a program, one a host: :class:`rmux.Pool`, awaited.
+
+        async with aio.Pool(linger=60) as pool:
+            async with pool.session("web") as session:
+                await session.run(["uptime"])
+
+    It may be used from several event loops. Tasks that ask at once share one connect; cancelling
+    one of them leaves the others theirs, and cancelling all gives the connection up.
+    """
+
+    def __init__(
+        self,
+        *,
+        user: Optional[str] = None,
+        port: Optional[int] = None,
+        identity_files: Union[Path, Iterable[Path]] = (),
+        config_file: Optional[Path] = None,
+        options: Optional[Options] = None,
+        match_exec: MatchExec = None,
+        password: Union[str, Callable[[PasswordPrompt], _Answer[Optional[str]]], None] = None,
+        passphrase: Union[str, Callable[[PassphrasePrompt], _Answer[Optional[str]]], None] = None,
+        keyboard_interactive: Optional[
+            Callable[[KeyboardInteractivePrompt], _Answer[Optional[list[str]]]]
+        ] = None,
+        host_key_policy: Union[
+            Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], _Answer[bool]], None
+        ] = None,
+        danger_accept_any_host_key: bool = False,
+        connect_timeout: Optional[float] = None,
+        on_event: Optional[Callable[[SessionEvent], object]] = None,
+        linger: float = 0.0,
+    ) -> None:
+        """The settings are those of :class:`rmux.Pool`. Callbacks may be coroutine functions.
+
+        They run on one event loop, whichever loop asks: that on which the pool was made, or else
+        first asked for a session. Once that one is closed, the next that asks takes its place.
+        ``on_event`` is called there, too. A callback is cancelled when nobody waits for what it
+        answers any more.
+        """
+        callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+        self._home = _Home()
+        self._answering = Answering(callbacks)
+        self._observer = None if on_event is None else _settings.Observer(on_event, self._home.run)
+        wanted = _settings.wanted(
+            "connect",
+            None,
+            user=user,
+            port=port,
+            identity_files=identity_files,
+            config_file=config_file,
+            options=options,
+            match_exec=match_exec,
+        )
+        connecting = _settings.connecting(
+            None,
+            password=password,
+            host_key_policy=host_key_policy,
+            danger_accept_any_host_key=danger_accept_any_host_key,
+            connect_timeout=connect_timeout,
+            callbacks=callbacks,
+            observer=self._observer,
+        )
+        self._native = _rmux.Pool(wanted, connecting, linger=linger)
+        _open_pools.add(self)
+
+    def session(self, host: str) -> Opening[Session]:
+        """The session of ``host``: ``await`` it, or enter it with ``async with``, which gives it
+        back at its end. Connects where there is none. See :meth:`rmux.Pool.session`."""
+        return Opening(self._session(host))
+
+    async def _session(self, host: str) -> Session:
+        self._home.settle_down()
+        operation = self._native.session(host)
+        native = await settle(operation, self._answering, self._home.run)
+        return Session(native, self._observer, pooled=True)
+
+    def sessions(self) -> list[Session]:
+        """The sessions that are connected now, those of hosts on the way among them, in no order:
+        objects to be given back, like those of :meth:`session`."""
+        return [Session(one, self._observer, pooled=True) for one in self._native.sessions()]
+
+    async def close(self) -> None:
+        """Closes all sessions that are connected now, whoever uses them. The pool can be used
+        again."""
+        await settle(self._native.close())
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+
+class _Home:
+    """The event loop of a pool's callbacks."""
+
+    def __init__(self) -> None:
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+
+    def settle_down(self) -> None:
+        """Makes the running loop home if there is none."""
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.get_running_loop()
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Has it make the call, from any thread."""
+        if self._loop is not None:
+            run_on(self._loop, call)
