@@ -304,6 +304,12 @@ fn engine_error(operation: &'static str, host: &str, error: russh::Error) -> Err
             "the server closed the connection".to_owned(),
         ),
         russh::Error::IO(io) => (ErrorKind::Disconnected, format!("connection lost: {io}")),
+        russh::Error::SshEncoding(russh::keys::ssh_encoding::Error::CharacterEncoding) => (
+            ErrorKind::ProtocolViolation,
+            "the server sent a text that is not UTF-8 (RFC 4251, section 5), such as a banner; \
+             rmux cannot go on after one"
+                .to_owned(),
+        ),
         other => (ErrorKind::ProtocolViolation, other.to_string()),
     };
     Error::new(kind, operation, message)

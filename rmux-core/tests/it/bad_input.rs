@@ -271,6 +271,19 @@ async fn a_server_that_dies_amid_output() {
 
 /// Everything above, again and again: nothing of it may stay.
 #[tokio::test]
+async fn a_banner_that_is_no_utf8_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let banner = folder.path().join("banner");
+    std::fs::write(&banner, b"Zugang nur f\xfcr Befugte\n").unwrap();
+    let sshd = Sshd::builder()
+        .option("Banner", &banner.display().to_string())
+        .start();
+    let config = crate::fixture::config(&sshd);
+    let error = fails("127.0.0.1", config, ErrorKind::ProtocolViolation, SOON).await;
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+}
+
+#[tokio::test]
 async fn use_after_close() {
     let sshd = Sshd::start();
     let session = session(&sshd).await;
