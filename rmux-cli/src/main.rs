@@ -38,13 +38,17 @@ enum Command {
 fn main() {
     let mut words = std::env::args_os();
     // ssh's way with options, and with `--`, is not clap's.
-    let code = if words.nth(1).is_some_and(|word| word == "ssh") {
-        ssh::main(words.collect())
-    } else {
-        match Cli::parse().command {
-            Command::Ssh { words } => ssh::main(words),
-            Command::Demo => demo::main(),
+    let is_ssh = words.nth(1).is_some_and(|word| word == "ssh");
+    let command = if is_ssh {
+        Command::Ssh {
+            words: words.collect(),
         }
+    } else {
+        Cli::parse().command
+    };
+    let code = match command {
+        Command::Ssh { words } => ssh::main(words),
+        Command::Demo => demo::main(),
     };
     // Not a return: a thread may be waiting for input that never comes.
     std::process::exit(code.into());

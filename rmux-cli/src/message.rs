@@ -1,7 +1,7 @@
 //! What rmux itself has to say: lines of its log, and lines for the person at the terminal.
 //!
-//! Must not know who says it. Text that came from a server passes here too, so control characters
-//! never reach the terminal.
+//! Must not know who says it. Text that came from a server passes here too, so control characters, and
+//! those that turn a line around, never reach the terminal.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -66,7 +66,7 @@ pub(crate) fn line_end() -> &'static str {
     if terminal::is_raw() { "\r\n" } else { "\n" }
 }
 
-/// `text` without control characters, except those that `allowed` lets pass. The carriage return of
+/// `text` without control characters and those that change how a line looks, except those that `allowed` lets pass. The carriage return of
 /// a line end is dropped.
 pub(crate) fn printable(text: &str, allowed: impl Fn(char) -> bool) -> String {
     text.replace("\r\n", "\n")
@@ -74,10 +74,22 @@ pub(crate) fn printable(text: &str, allowed: impl Fn(char) -> bool) -> String {
         .map(|c| match c {
             c if allowed(c) => c,
             '\n' | '\t' => ' ',
-            c if c.is_control() => '?',
+            c if c.is_control() || is_misleading(c) => '?',
             c => c,
         })
         .collect()
+}
+
+/// Reverses or breaks a line that shows it, so that a person reads another text than is there.
+fn is_misleading(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -89,5 +101,16 @@ mod tests {
         assert_eq!(printable("a\x1b[2J\nb\u{9b}c\td", |_| false), "a?[2J b?c d");
         assert_eq!(printable("a\nb\r", |c| c == '\n'), "a\nb?");
         assert_eq!(printable("a\r\nb\r\n", |c| c == '\n'), "a\nb\n");
+    }
+
+    #[test]
+    fn what_turns_a_line_around_does_not_pass() {
+        for c in [
+            '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202e}',
+            '\u{2066}', '\u{2069}',
+        ] {
+            assert_eq!(printable(&format!("a{c}b"), |c| c == '\n'), "a?b", "{c:?}");
+        }
+        assert_eq!(printable("grün שלום 日本", |_| false), "grün שלום 日本");
     }
 }

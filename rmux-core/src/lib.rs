@@ -31,6 +31,7 @@ mod host;
 mod link;
 mod pool;
 mod printable;
+mod processes;
 mod prompt;
 mod quote;
 mod resolve;

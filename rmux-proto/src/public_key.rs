@@ -37,45 +37,72 @@ use KeyType::*;
 impl KeyType {
     /// The name written before such a key in files and blobs.
     pub fn name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The name written before a certificate over such a key (PROTOCOL.certkeys).
+    pub fn certificate_name(self) -> &'static str {
+        self.names().1
+    }
+
+    /// Of the plain key, and of a certificate over it.
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Ed25519 => "ssh-ed25519",
-            Rsa => "ssh-rsa",
-            Dsa => "ssh-dss",
-            EcdsaP256 => "ecdsa-sha2-nistp256",
-            EcdsaP384 => "ecdsa-sha2-nistp384",
-            EcdsaP521 => "ecdsa-sha2-nistp521",
-            SkEd25519 => "sk-ssh-ed25519@openssh.com",
-            SkEcdsaP256 => "sk-ecdsa-sha2-nistp256@openssh.com",
+            Ed25519 => ("ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"),
+            Rsa => ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com"),
+            Dsa => ("ssh-dss", "ssh-dss-cert-v01@openssh.com"),
+            EcdsaP256 => (
+                "ecdsa-sha2-nistp256",
+                "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+            ),
+            EcdsaP384 => (
+                "ecdsa-sha2-nistp384",
+                "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+            ),
+            EcdsaP521 => (
+                "ecdsa-sha2-nistp521",
+                "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+            ),
+            SkEd25519 => (
+                "sk-ssh-ed25519@openssh.com",
+                "sk-ssh-ed25519-cert-v01@openssh.com",
+            ),
+            SkEcdsaP256 => (
+                "sk-ecdsa-sha2-nistp256@openssh.com",
+                "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+            ),
         }
     }
 
     /// The key type behind a host key algorithm, and whether the algorithm is one of certificates:
     /// `rsa-sha2-512` is an RSA key. `None` for a name nobody here knows.
     pub fn of_algorithm(name: &str) -> Option<(Self, bool)> {
-        Some(match name {
-            "ssh-ed25519" => (Ed25519, false),
-            "ssh-ed25519-cert-v01@openssh.com" => (Ed25519, true),
-            "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => (Rsa, false),
-            "ssh-rsa-cert-v01@openssh.com"
-            | "rsa-sha2-256-cert-v01@openssh.com"
-            | "rsa-sha2-512-cert-v01@openssh.com" => (Rsa, true),
-            "ssh-dss" => (Dsa, false),
-            "ssh-dss-cert-v01@openssh.com" => (Dsa, true),
-            "ecdsa-sha2-nistp256" => (EcdsaP256, false),
-            "ecdsa-sha2-nistp256-cert-v01@openssh.com" => (EcdsaP256, true),
-            "ecdsa-sha2-nistp384" => (EcdsaP384, false),
-            "ecdsa-sha2-nistp384-cert-v01@openssh.com" => (EcdsaP384, true),
-            "ecdsa-sha2-nistp521" => (EcdsaP521, false),
-            "ecdsa-sha2-nistp521-cert-v01@openssh.com" => (EcdsaP521, true),
-            "sk-ssh-ed25519@openssh.com" => (SkEd25519, false),
-            "sk-ssh-ed25519-cert-v01@openssh.com" => (SkEd25519, true),
-            "sk-ecdsa-sha2-nistp256@openssh.com"
-            | "webauthn-sk-ecdsa-sha2-nistp256@openssh.com" => (SkEcdsaP256, false),
-            "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" => (SkEcdsaP256, true),
-            _ => return None,
+        // Algorithms that are named by their signature, not by their key.
+        match name {
+            "rsa-sha2-256" | "rsa-sha2-512" => return Some((Rsa, false)),
+            "rsa-sha2-256-cert-v01@openssh.com" | "rsa-sha2-512-cert-v01@openssh.com" => {
+                return Some((Rsa, true));
+            }
+            "webauthn-sk-ecdsa-sha2-nistp256@openssh.com" => return Some((SkEcdsaP256, false)),
+            _ => {}
+        }
+        ALL.into_iter().find_map(|key_type| {
+            let (plain, certificate) = key_type.names();
+            (name == plain || name == certificate).then_some((key_type, name == certificate))
         })
     }
 }
+
+const ALL: [KeyType; 8] = [
+    Ed25519,
+    Rsa,
+    Dsa,
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    SkEd25519,
+    SkEcdsaP256,
+];
 
 impl std::fmt::Display for KeyType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -202,6 +229,26 @@ impl HostKey {
             Form::Plain { key_type, .. } => *key_type,
             Form::Certified(certificate) => certificate.key().key_type(),
         }
+    }
+
+    /// The name of its type as the blob begins with it: that of a certificate is another one than
+    /// that of its plain key.
+    pub fn type_name(&self) -> &'static str {
+        match &self.0 {
+            Form::Plain { key_type, .. } => key_type.name(),
+            Form::Certified(certificate) => certificate.key().key_type().certificate_name(),
+        }
+    }
+
+    /// The size of an RSA key: the bits of its modulus, also where it is in a certificate. `None`
+    /// for keys of other types, whose size is their type's.
+    pub fn rsa_bits(&self) -> Option<u32> {
+        let mut reader = Reader::new(self.plain_blob());
+        if read_type(&mut reader).ok()? != (Rsa, false) {
+            return None;
+        }
+        reader.string().ok()?; // the exponent
+        u32::try_from(bits(reader.string().ok()?)).ok()
     }
 
     /// The plain key as a blob, without its certificate and in its shortest form. Fingerprints are
@@ -356,6 +403,35 @@ mod tests {
         let key = HostKey::from_blob(&rsa(&modulus)).unwrap();
         assert_eq!(key, HostKey::from_blob(&rsa(&padded)).unwrap());
         assert_eq!(key.plain_blob(), rsa(&modulus));
+    }
+
+    #[test]
+    fn rsa_keys_are_measured_by_their_modulus() {
+        for (modulus, bits) in [
+            ([vec![0, 0x80], vec![7; 127]].concat(), 1024),
+            ([vec![1], vec![7; 256]].concat(), 2049),
+            ([vec![0, 0xc5], vec![7; 2047]].concat(), 16384),
+        ] {
+            let key = HostKey::from_blob(&rsa(&modulus)).unwrap();
+            assert_eq!(key.rsa_bits(), Some(bits));
+            assert_eq!(key.type_name(), "ssh-rsa");
+        }
+        let mut ed25519 = Vec::new();
+        put_string(&mut ed25519, b"ssh-ed25519");
+        put_string(&mut ed25519, &[7; 32]);
+        assert_eq!(HostKey::from_blob(&ed25519).unwrap().rsa_bits(), None);
+    }
+
+    #[test]
+    fn every_type_is_found_by_both_of_its_names() {
+        for key_type in ALL {
+            let (plain, certificate) = (key_type.name(), key_type.certificate_name());
+            assert_eq!(KeyType::of_algorithm(plain), Some((key_type, false)));
+            assert_eq!(KeyType::of_algorithm(certificate), Some((key_type, true)));
+        }
+        let by_signature = "rsa-sha2-512-cert-v01@openssh.com";
+        assert_eq!(KeyType::of_algorithm(by_signature), Some((Rsa, true)));
+        assert_eq!(KeyType::of_algorithm("ssh-ed448"), None);
     }
 
     #[test]

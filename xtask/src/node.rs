@@ -3,15 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::project::Project;
+use crate::project::{Project, TestServers};
 use crate::run::{Failure, Ran, run, run_and_keep};
 
 /// Builds the addon and runs its tests.
-pub(crate) fn test(project: &Project) -> Result<Ran, Failure> {
+pub(crate) fn test(project: &Project, servers: &TestServers) -> Result<Ran, Failure> {
     let part = project.part("rmux-node", "package.json")?;
     install(&part)?;
     run(npm(project, &part).args(["run", "build:dev"]))?;
-    run_and_keep(npm(project, &part).arg("test"))
+    run_and_keep(
+        npm(project, &part)
+            .arg("test")
+            .envs(servers.iter().cloned()),
+    )
 }
 
 /// Builds the addon for release.

@@ -11,6 +11,10 @@ pub(crate) struct Project {
     pub(crate) target: PathBuf,
 }
 
+/// Variables, each with a program. Where none is named, the tests build the programs themselves,
+/// which compiles the engine once more: its features are then not those of the whole workspace.
+pub(crate) type TestServers = Vec<(&'static str, PathBuf)>;
+
 impl Project {
     pub(crate) fn find() -> Self {
         // Cargo sets it at run time too, so a moved checkout with an old binary still finds itself.
@@ -24,6 +28,15 @@ impl Project {
             None => root.join("target"),
         };
         Self { root, target }
+    }
+
+    /// The test servers as the Rust tests leave them, by the environment variables that name them.
+    pub(crate) fn test_servers(&self) -> TestServers {
+        [("RMUX_TESTD", "rmux-testd"), ("RMUX_RELAY", "rmux-relay")]
+            .into_iter()
+            .map(|(variable, program)| (variable, self.target.join("debug").join(program)))
+            .filter(|(_, program)| program.is_file())
+            .collect()
     }
 
     /// The folder of one part of the project; an error when it lacks the file that makes it one.

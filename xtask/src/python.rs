@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::project::Project;
+use crate::project::{Project, TestServers};
 use crate::run::{Failure, Ran, run, run_and_keep};
 
 const TOOLS: &str = "rmux-py/tests/requirements.txt";
@@ -18,7 +18,7 @@ pub(crate) enum Build {
 }
 
 /// Builds the wheel, installs it into the private environment and runs the tests on it.
-pub(crate) fn test(project: &Project) -> Result<Ran, Failure> {
+pub(crate) fn test(project: &Project, servers: &TestServers) -> Result<Ran, Failure> {
     let part = project.part("rmux-py", "pyproject.toml")?;
     let tests = part.join("tests");
     if !tests.is_dir() {
@@ -41,6 +41,7 @@ pub(crate) fn test(project: &Project) -> Result<Ran, Failure> {
         Command::new(&python)
             .args(["-m", "pytest", "-ra", "-p", "no:cacheprovider", "."])
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(servers.iter().cloned())
             .current_dir(&tests),
     )?;
     if !stubs_agree(&python, &part, &tests)? {

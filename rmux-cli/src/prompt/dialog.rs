@@ -20,6 +20,21 @@ const LONGEST: usize = 4096;
 /// One thread at a time reads the terminal; it may outlive a question that is given up.
 static READING: Mutex<()> = Mutex::new(());
 
+/// The terminal whose last line is a question without an answer.
+static ASKED: Mutex<Option<Arc<File>>> = Mutex::new(None);
+
+/// Ends the line of a question that nobody waits for any more.
+pub(super) fn cut_off() {
+    if let Some(terminal) = asked().take() {
+        // It may be gone.
+        let _ = (&*terminal).write_all(b"\n");
+    }
+}
+
+fn asked() -> std::sync::MutexGuard<'static, Option<Arc<File>>> {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The terminal, while questions are asked.
 pub(super) struct Dialog(Arc<File>);
 
@@ -62,13 +77,15 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn read_line(mut terminal: &File, question: &str, echo: bool) -> io::Result<Option<Secret>> {
+fn read_line(shared: &Arc<File>, question: &str, echo: bool) -> io::Result<Option<Secret>> {
+    let mut terminal = &**shared;
     let silent = if echo {
         None
     } else {
         Some(terminal::no_echo(terminal)?)
     };
     terminal.write_all(question.as_bytes())?;
+    *asked() = Some(Arc::clone(shared));
     // It never grows: growing would leave copies behind.
     let mut typed = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut byte = Zeroizing::new([0]);
@@ -85,8 +102,10 @@ fn read_line(mut terminal: &File, question: &str, echo: bool) -> io::Result<Opti
         }
     };
     drop(silent);
-    if !ended && typed.is_empty() {
-        terminal.write_all(b"\n")?;
+    if ended {
+        *asked() = None;
+    } else if typed.is_empty() {
+        cut_off();
         return Ok(None);
     }
     secret(typed, "what was typed is not UTF-8").map(Some)

@@ -104,8 +104,10 @@ impl Prompter for Asking {
     }
 }
 
-/// Ends a program that is still asking, since nobody waits for its answer any more.
+/// Ends a question that is still asked, since nobody waits for its answer any more: what is written
+/// next begins a line.
 pub(crate) fn end() {
+    dialog::cut_off();
     askpass::end();
 }
 

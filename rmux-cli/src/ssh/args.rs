@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rmux_core::{Config, ConfigFile, HostSpec, MatchExec};
 
@@ -72,6 +72,12 @@ impl Args {
     /// Whether the option was given.
     pub(crate) fn has(&self, letter: u8) -> bool {
         self.options.iter().any(|given| given.letter == letter)
+    }
+
+    /// The private keys of `-i`.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Path> {
+        let keys = self.options.iter().filter(|given| given.letter == b'i');
+        keys.filter_map(|given| given.value.as_deref().map(Path::new))
     }
 
     /// The level of the log until the settings are known.

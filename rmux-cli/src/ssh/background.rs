@@ -5,6 +5,7 @@
 //! the terminal's session and says so through a socket, and the parent, which only waits, is done.
 //! If it fails before, the parent's exit status is the child's. Must not know what is run.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -20,27 +21,29 @@ use super::FAILED;
 use super::run::Outcome;
 use crate::signals::Endings;
 
-/// Tells the child that it is one: the parent's process id.
-const VARIABLE: &str = "RMUX_SSH_PARENT";
+/// The child's first word, in front of the parent's process id. No variable: what the child starts
+/// would inherit it.
+const WORD: &str = "--child-of=";
 
 /// The child's side: what its parent waits for.
 #[derive(Debug)]
 pub(super) struct Parent(UnixStream);
 
 impl Parent {
-    /// The parent that waits for this process, if it was started for the background. From then on
-    /// standard input is empty.
-    pub(super) fn waiting() -> io::Result<Option<Self>> {
-        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
-        if std::env::var(VARIABLE).ok() != parent || parent.is_none() {
+    /// The parent that waits for this process, if it was started for the background: the first word
+    /// says so, and is taken away. From then on standard input is empty.
+    pub(super) fn waiting(words: &mut Vec<OsString>) -> io::Result<Option<Self>> {
+        let parent = rustix::process::getppid().map(|pid| word(pid.as_raw_nonzero().get()));
+        if words.first() != parent.as_ref() || parent.is_none() {
             return Ok(None);
         }
         let stdin = rustix::stdio::stdin();
-        // A process that only inherited the variable has no such standard input.
+        // Whoever writes the word by hand has no such standard input.
         let kind = FileType::from_raw_mode(rustix::fs::fstat(stdin)?.st_mode);
         if kind != FileType::Socket {
             return Ok(None);
         }
+        words.remove(0);
         let socket: OwnedFd = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
         let nothing = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(nothing)?;
@@ -69,10 +72,12 @@ async fn wait(endings: &mut Endings) -> io::Result<Outcome> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
+    let subcommand = arguments.next().unwrap_or_default();
     let mut child = Command::new(std::env::current_exe()?)
         .arg0(name)
+        .arg(subcommand)
+        .arg(word(std::process::id()))
         .args(arguments)
-        .env(VARIABLE, std::process::id().to_string())
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()?;
     ours.set_nonblocking(true)?;
@@ -95,6 +100,10 @@ async fn wait(endings: &mut Endings) -> io::Result<Outcome> {
             Ok(Outcome::DieBy(kind))
         }
     }
+}
+
+fn word(parent: impl std::fmt::Display) -> OsString {
+    format!("{WORD}{parent}").into()
 }
 
 fn outcome(status: ExitStatus) -> Outcome {

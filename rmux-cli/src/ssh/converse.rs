@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use rmux_core::{Child, ChildStdin, Command, Error, ExitStatus, Pty, Session, Stdio};
 use rustix::termios::tcgetwinsize;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::escape::{Escape, Escapes, Typed, help, printed};
 use super::plan::{Plan, Work};
@@ -35,7 +35,7 @@ pub(super) enum Ended {
 #[derive(Debug)]
 pub(super) enum Broken {
     Remote(Error),
-    /// Nobody reads what the command writes.
+    /// Nobody reads the command's standard output.
     NoReader,
     Local(&'static str, io::Error),
 }
@@ -73,17 +73,26 @@ pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Br
         let (Some(mut stdout), Some(mut stderr)) = (stdout, stderr) else {
             return Ok(());
         };
-        let output = copy(
-            async || stdout.chunk().await,
-            Writer::stdout(),
-            "standard output",
+        let stop = watch::Sender::new(false);
+        let output = Copy {
+            writer: Writer::stdout(),
+            what: "standard output",
+            may_be_unread: false,
+            stop: &stop,
+        };
+        let errors = Copy {
+            writer: Writer::stderr(),
+            what: "standard error",
+            // As ssh: nobody needs to read it.
+            may_be_unread: true,
+            stop: &stop,
+        };
+        // Not the first error alone: what the other one has is written too.
+        let (output, errors) = tokio::join!(
+            output.run(async || stdout.chunk().await),
+            errors.run(async || stderr.chunk().await),
         );
-        let errors = copy(
-            async || stderr.chunk().await,
-            Writer::stderr(),
-            "standard error",
-        );
-        tokio::try_join!(output, errors).map(drop)
+        output.and(errors)
     };
     let mut output = std::pin::pin!(output);
     let mut copied = false;
@@ -266,28 +275,66 @@ async fn feed_typed(mut stdin: ChildStdin, mut escapes: Escapes, typed: mpsc::Se
     let _ = stdin.shutdown().await;
 }
 
-/// Writes a stream of the command to one of ours, piece by piece as it comes. All of it is written
-/// when this returns, also what came before an error.
-async fn copy(
-    mut next: impl AsyncFnMut() -> Result<Option<Bytes>, Error>,
+/// Writes a stream of the command to one of ours, piece by piece as it comes.
+struct Copy<'a> {
     writer: Writer,
     what: &'static str,
-) -> Result<(), Broken> {
-    let read = loop {
-        match next().await {
-            Ok(Some(piece)) => {
-                if !writer.write(piece).await {
-                    break Ok(());
+    /// Whether the command goes on if nobody reads this.
+    may_be_unread: bool,
+    /// Ends the copying of both streams.
+    stop: &'a watch::Sender<bool>,
+}
+
+impl Copy<'_> {
+    /// All of it is written when this returns, also what came before an error.
+    async fn run(
+        self,
+        mut next: impl AsyncFnMut() -> Result<Option<Bytes>, Error>,
+    ) -> Result<(), Broken> {
+        let mut stopped = self.stop.subscribe();
+        let mut is_taken = true;
+        let mut read = loop {
+            match next_unless(&mut next, &mut stopped).await {
+                Ok(Some(piece)) => {
+                    is_taken = self.writer.write(piece).await;
+                    if !is_taken {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        match self.writer.finish().await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.may_be_unread => {
+                while !is_taken && read.is_ok() {
+                    match next_unless(&mut next, &mut stopped).await {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break,
+                        Err(error) => read = Err(error),
+                    }
                 }
             }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
+            Err(error) => {
+                self.stop.send_replace(true);
+                return Err(match error.kind() {
+                    io::ErrorKind::BrokenPipe => Broken::NoReader,
+                    _ => Broken::Local(self.what, error),
+                });
+            }
         }
-    };
-    match writer.finish().await {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Broken::NoReader),
-        Err(error) => return Err(Broken::Local(what, error)),
+        Ok(read?)
     }
-    Ok(read?)
+}
+
+/// The next piece, or none if that is to stop.
+async fn next_unless(
+    next: &mut impl AsyncFnMut() -> Result<Option<Bytes>, Error>,
+    stopped: &mut watch::Receiver<bool>,
+) -> Result<Option<Bytes>, Error> {
+    tokio::select! {
+        piece = next() => piece,
+        _ = stopped.wait_for(|stopped| *stopped) => Ok(None),
+    }
 }

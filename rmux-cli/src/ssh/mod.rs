@@ -19,6 +19,7 @@ mod streams;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use crate::{log, message, prompt, signals, terminal};
 use args::{Args, Asked};
@@ -74,7 +75,15 @@ RMUX_LOG=rmux_core=debug shows the log of a part of rmux.
 
 /// Runs `rmux ssh` with the words behind it; returns the exit status. Threads that wait for input
 /// may be left.
-pub(crate) fn main(words: Vec<OsString>) -> u8 {
+pub(crate) fn main(mut words: Vec<OsString>) -> u8 {
+    // Before anything is opened: the parent is told by standard input.
+    let parent = match Parent::waiting(&mut words) {
+        Ok(parent) => parent,
+        Err(error) => {
+            message::usage(format_args!("cannot go to the background: {error}"));
+            return FAILED;
+        }
+    };
     let args = match args::parse(words) {
         Ok(Asked::Run(args)) => args,
         Ok(Asked::List(query)) => return print_list(&query),
@@ -92,14 +101,9 @@ pub(crate) fn main(words: Vec<OsString>) -> u8 {
             return FAILED;
         }
     };
-    // Before anything is opened: the parent is told by standard input.
-    let parent = match Parent::waiting() {
-        Ok(parent) => parent,
-        Err(error) => {
-            message::usage(format_args!("cannot go to the background: {error}"));
-            return FAILED;
-        }
-    };
+    if parent.is_none() {
+        warn_of_missing_keys(&args);
+    }
     if let Err(code) = start_log(&args) {
         return code;
     }
@@ -142,6 +146,32 @@ fn print_list(query: &str) -> u8 {
     }
 }
 
+/// As ssh, which says it of `-i` only, and before it has a log.
+fn warn_of_missing_keys(args: &Args) {
+    if args.level() < log::Level::Info {
+        return;
+    }
+    for path in args.keys() {
+        let Err(error) = std::fs::metadata(from_home(path)) else {
+            continue;
+        };
+        let why = error.to_string();
+        let why = why.split(" (os error").next().unwrap_or_default();
+        message::line(format_args!(
+            "Warning: Identity file {} not accessible: {why}.",
+            from_home(path).display()
+        ));
+    }
+}
+
+/// With the home directory in the place of a tilde.
+fn from_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
 fn start_log(args: &Args) -> Result<(), u8> {
     log::set_level(args.level());
     if args.syslog {
@@ -153,7 +183,8 @@ fn start_log(args: &Args) -> Result<(), u8> {
             "-E: the log file {} cannot be opened: {error}",
             path.display()
         ));
-        return Err(FAILED);
+        // As ssh, which has not begun then.
+        return Err(1);
     }
     log::start();
     Ok(())

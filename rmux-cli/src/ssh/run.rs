@@ -21,10 +21,18 @@ use super::streams::Writer;
 use crate::log::{self, Level};
 use crate::prompt::Asking;
 use crate::signals::Endings;
-use crate::{message, terminal};
+use crate::{message, prompt, terminal};
 
 /// How long the server is given to hear that the connection is closed.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Settings that somebody relies on to reach something, and that rmux does not act on.
+const FORWARDS: [(&str, &str); 4] = [
+    ("localforward", "LocalForward"),
+    ("remoteforward", "RemoteForward"),
+    ("dynamicforward", "DynamicForward"),
+    ("tunnel", "Tunnel"),
+];
 
 /// How rmux shall end.
 #[derive(Debug)]
@@ -70,6 +78,9 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
     if plan.background && parent.is_none() {
         return background::start(&mut endings).await;
     }
+    if let Some(refusal) = warn_of_forwards(&host, args, &config).await {
+        return failed(refusal);
+    }
     if plan.terminal_missed {
         message::remark("no terminal is allocated because standard input is not one (-tt insists)");
     }
@@ -112,6 +123,29 @@ async fn print_settings(args: &Args, config: &Config) -> Outcome {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Exit(FAILED),
         Err(error) => failed(format_args!("cannot write standard output: {error}")),
     }
+}
+
+/// Says which forwards of the settings there will not be. One of them is the refusal if the
+/// settings want all or nothing.
+async fn warn_of_forwards(host: &Host, args: &Args, config: &Config) -> Option<String> {
+    for setting in &host.ignored {
+        let Some((_, name)) = FORWARDS.iter().find(|(key, _)| *key == setting.key) else {
+            continue;
+        };
+        // Among the ignored, it may also say that there is to be none.
+        if setting.key == "tunnel"
+            && let Ok(resolved) = rmux_core::resolve(&args.destination, config).await
+            && matches!(resolved.first("tunnel"), Some("no" | "false"))
+        {
+            continue;
+        }
+        let text = format!("{}: {name} is not supported yet", setting.origin);
+        if host.exit_on_forward_failure {
+            return Some(text);
+        }
+        message::warning(text);
+    }
+    None
 }
 
 async fn connect(host: Host, config: Config) -> Result<Session, Error> {
@@ -211,6 +245,7 @@ fn unresolved(error: Error) -> Outcome {
 }
 
 fn failed(why: impl std::fmt::Display) -> Outcome {
+    prompt::end();
     message::error(why);
     Outcome::Exit(FAILED)
 }

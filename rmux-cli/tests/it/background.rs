@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-use crate::fixture::{
-    Running, options, options_without_key, rmux, run, sshd, wait_until, without_terminal,
-};
+use crate::fixture::{options, options_without_key, rmux, run, sshd, wait_until};
 use crate::screen::Screen;
 
 const PASSPHRASE: &str = "correct horse";
@@ -211,26 +209,53 @@ fn a_signal_to_the_one_that_waits_ends_both() {
     wait_until("its end", || processes(&mark(sshd.folder())).is_empty());
 }
 
-/// A program started from one in the background inherits its environment.
+#[test]
+fn what_it_starts_knows_nothing_of_the_background() {
+    let sshd = sshd();
+    let proxy = sshd.folder().join("proxy");
+    let local = sshd.folder().join("local");
+    let environment = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains("PATH="), "{text}");
+        text
+    };
+    for flags in [&[][..], &["-f"]] {
+        let mut command = rmux();
+        command
+            .args(flags)
+            .args(options(&sshd))
+            .args(["-o", "PermitLocalCommand=yes", "-o"])
+            .arg(format!("LocalCommand=env >'{}'", local.display()))
+            .args(["127.0.0.1", "true"])
+            .env("MARK", mark(sshd.folder()));
+        assert!(
+            to_files(&mut command, sshd.folder())
+                .wait()
+                .unwrap()
+                .success()
+        );
+        wait_until("its end", || processes(&mark(sshd.folder())).is_empty());
+        assert!(!environment(&local).contains("RMUX"), "{flags:?}");
+
+        let mut command = rmux();
+        command
+            .args(flags)
+            .args(["-F", "none", "-o"])
+            .arg(format!("ProxyCommand=env >'{}'", proxy.display()))
+            .args(["127.0.0.1", "true"]);
+        assert_eq!(run(command, b"").code(), 255);
+        assert!(!environment(&proxy).contains("RMUX"), "{flags:?}");
+    }
+}
+
+/// The word by which a child of it is told is none for anybody else.
 #[test]
 fn only_a_child_of_it_takes_itself_for_one() {
-    let sshd = sshd();
-    let mut command = rmux();
-    command
-        .args(options(&sshd))
-        .args(["127.0.0.1", "cat"])
-        .env("RMUX_SSH_PARENT", std::process::id().to_string());
-    let ran = run(command, b"input");
-    assert_eq!((ran.code(), &ran.stdout[..]), (0, &b"input"[..]));
-
-    let mut command = rmux();
-    command
-        .args(options(&sshd))
-        .args(["127.0.0.1", "cat"])
-        .env("RMUX_SSH_PARENT", "1");
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    drop(ours);
-    let mut command = without_terminal(&command);
-    let running = Running::start(command.stdin(std::os::fd::OwnedFd::from(theirs)));
-    assert_eq!(running.finish().code(), 0);
+    for parent in [1, std::process::id()] {
+        let mut command = rmux();
+        command.args([&format!("--child-of={parent}"), "-F", "none", "host"]);
+        let ran = run(command, b"input");
+        assert_eq!(ran.code(), 255);
+        assert!(ran.stderr.contains("unknown option"), "{}", ran.stderr);
+    }
 }

@@ -105,6 +105,24 @@ fn a_signal_at_a_question_puts_the_terminal_back() {
 }
 
 #[test]
+fn an_error_amid_a_question_begins_a_line() {
+    let sshd = sshd();
+    let mut command = rmux();
+    command
+        .args(options_without_key(&sshd))
+        .arg("-i")
+        .arg(sshd.client_key_encrypted(PASSPHRASE))
+        .args(["127.0.0.1", "true"]);
+    let screen = Screen::start(&command, 80, 24);
+    screen.expect("Passphrase of ");
+    screen.expect_no_echo();
+    sshd.kill_connections();
+    let (code, text) = screen.finish();
+    assert_eq!(code, 255);
+    assert!(text.contains(": \r\nrmux: "), "{text:?}");
+}
+
+#[test]
 fn in_batch_mode_nobody_is_asked() {
     let sshd = sshd();
     let mut command = rmux();

@@ -141,18 +141,81 @@ fn an_encrypted_key_without_anybody_to_ask() {
 
 #[test]
 fn an_identity_file_that_is_missing() {
+    const WARNING: &str =
+        "Warning: Identity file /nonexistent/key not accessible: No such file or directory.";
     let sshd = sshd();
+    let with = |flags: &[&str]| {
+        let mut command = rmux();
+        command.args(flags).args(options_without_key(&sshd)).args([
+            "-i",
+            "/nonexistent/key",
+            "127.0.0.1",
+            "true",
+        ]);
+        run(command, b"")
+    };
+    let ran = with(&[]);
+    let (warning, refusal) = ran.stderr.split_once('\n').expect("two lines");
+    assert_eq!((ran.code(), warning), (255, WARNING));
+    for part in ["rmux: ", "127.0.0.1", "/nonexistent/key"] {
+        assert!(refusal.contains(part), "{part}: {refusal}");
+    }
+    assert_eq!(with(&["-q"]).stderr, "");
+}
+
+#[test]
+fn forwards_of_the_settings_are_missed_aloud() {
+    let sshd = sshd();
+    for setting in [
+        "LocalForward=2001 localhost:1",
+        "RemoteForward=2001 localhost:1",
+        "DynamicForward=2001",
+        "Tunnel=yes",
+    ] {
+        let with = |more: &[&str]| {
+            let mut command = rmux();
+            command
+                .args(["-o", setting])
+                .args(more)
+                .args(options(&sshd))
+                .args(["127.0.0.1", "echo ran"]);
+            run(command, b"")
+        };
+        let (name, _) = setting.split_once('=').unwrap();
+        let said = format!("command line: {name} is not supported yet\n");
+        let ran = with(&[]);
+        assert_eq!(
+            (ran.code(), &ran.stdout[..]),
+            (0, &b"ran\n"[..]),
+            "{setting}"
+        );
+        assert_eq!(ran.stderr, format!("rmux: warning: {said}"));
+        assert_eq!(with(&["-q"]).stderr, "");
+        let none = with(&[
+            "-o",
+            "ClearAllForwardings=yes",
+            "-o",
+            "ExitOnForwardFailure=yes",
+        ]);
+        assert_eq!((none.code(), none.stderr.as_str()), (0, ""), "{setting}");
+        let ran = with(&["-o", "ExitOnForwardFailure=yes"]);
+        assert_eq!((ran.code(), &ran.stdout[..]), (255, &b""[..]), "{setting}");
+        assert_eq!(ran.stderr, format!("rmux: {said}"));
+    }
     let mut command = rmux();
     command
-        .args(options_without_key(&sshd))
-        .args(["-i", "/nonexistent/key", "127.0.0.1", "true"]);
-    refused(command, &["127.0.0.1", "/nonexistent/key"]);
+        .args(["-o", "Tunnel=no", "-o", "ExitOnForwardFailure=yes"])
+        .args(options(&sshd))
+        .args(["127.0.0.1", "true"]);
+    let ran = run(command, b"");
+    assert_eq!((ran.code(), ran.stderr.as_str()), (0, ""));
 }
 
 #[test]
 fn arguments_that_make_no_sense() {
     for (args, parts) in [
         (&["-Z", "host"][..], &["unknown option -Z", "--help"][..]),
+        (&["--child-of=1", "host"], &["unknown option --child-of=1"]),
         (&["-L", "1:a:2", "host"], &["-L", "not supported yet"]),
         (&["-p", "99999", "host"], &["port", "99999"]),
         (&["-p", "many", "host"], &["port", "many"]),

@@ -1,13 +1,13 @@
 //! Commands without a terminal: streams, statuses, signals.
 
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rand::Rng as _;
 use rustix::process::{Pid, Signal};
 
-use crate::fixture::{Running, rmux, rmux_to, run, sshd, wait_until};
+use crate::fixture::{Running, bare, options, rmux, rmux_to, run, sshd, wait_until};
 
 #[test]
 fn bytes_pass_unchanged_in_both_directions() {
@@ -151,6 +151,54 @@ fn when_nobody_reads_its_output_it_ends_without_a_word() {
     assert!(
         sshd.wait_until(Duration::from_secs(10), |sshd| sshd.processes() == 0),
         "the command has ended too"
+    );
+}
+
+#[test]
+fn when_nobody_reads_its_errors_the_command_goes_on() {
+    const FEW: &str = "echo warn >&2; sleep 0.3; echo more >&2; sleep 0.3; echo done; exit 5";
+    // More than a window, which rmux keeps open.
+    const MANY: &str = "echo warn >&2; sleep 0.3; yes | head -c 4000000 >&2; echo done; exit 5";
+    let sshd = sshd();
+    for (mut program, line) in [
+        (bare(Command::new("ssh")), FEW),
+        (rmux(), FEW),
+        (rmux(), MANY),
+    ] {
+        program.args(options(&sshd)).args(["127.0.0.1", line]);
+        let mut child = program
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stderr.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (said.as_ref(), output.status.code()),
+            ("done\n", Some(5)),
+            "{program:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_on_its_way_to_standard_error_is_written_when_nobody_reads_the_output() {
+    let sshd = sshd();
+    let mut child = rmux_to(&sshd)
+        .arg("echo warning >&2; sleep 0.3; yes")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (said.as_ref(), output.status.code()),
+        ("warning\n", Some(255))
     );
 }
 

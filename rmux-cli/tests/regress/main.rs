@@ -1,8 +1,9 @@
 //! OpenSSH's own regress scripts, with `rmux ssh` in the place of `ssh`.
 //!
 //! Each script must pass, but for those that `docs/openssh-regress.md` lists with a reason; and those
-//! must not, so that the list stays true. `RMUX_CONFORMANCE` points to the folder of the tools that
-//! run them. Without it nothing runs, and the test says so loudly.
+//! must fail, so that the list stays true. `RMUX_CONFORMANCE` points to the folder of the tools that
+//! run them. Without it nothing runs, and the test says so loudly; tools that are not there are a
+//! failure.
 
 mod script;
 
@@ -17,7 +18,7 @@ use script::{Place, Ran, Verdict};
 
 /// The scripts that run a whole `ssh` command line and say something about it, those that take long
 /// first. With each, how often it runs `ssh` with OpenSSH 9.2: a script that has found nothing to
-/// try passes too, so it must do so half as often at least.
+/// try passes too, and one that cannot begin fails too, so it must do so half as often at least.
 const SCRIPTS: &[(&str, usize)] = &[
     ("cert-userkey", 218),
     ("cert-userkey-without-sk", 182),
@@ -77,6 +78,15 @@ fn openssh_regress_scripts() {
         return;
     };
     let tools = tools.join("openssh-regress");
+    for tool in ["setup.sh", "run.sh"] {
+        let tool = tools.join(tool);
+        assert!(
+            tool.is_file(),
+            "RMUX_CONFORMANCE is set, but there is no {}",
+            tool.display()
+        );
+    }
+    let chosen = chosen(std::env::var("RMUX_REGRESS").ok().as_deref());
     let suite = std::env::var_os("RMUX_REGRESS_DIR").map_or_else(
         || Path::new(env!("CARGO_TARGET_TMPDIR")).join("openssh-regress"),
         PathBuf::from,
@@ -85,7 +95,7 @@ fn openssh_regress_scripts() {
         return;
     }
     let listed = listed();
-    let mut waiting: Vec<_> = chosen();
+    let mut waiting = chosen;
     waiting.reverse();
     let waiting = Mutex::new(waiting);
     let ran = Mutex::new(BTreeMap::new());
@@ -108,16 +118,32 @@ fn openssh_regress_scripts() {
     judge(ran.into_inner().unwrap(), &listed, started);
 }
 
-/// All scripts, or those that `RMUX_REGRESS` names.
-fn chosen() -> Vec<(&'static str, usize)> {
-    let wanted = std::env::var("RMUX_REGRESS").unwrap_or_default();
-    let wanted: Vec<&str> = wanted.split_whitespace().collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
-    SCRIPTS
-        .iter()
-        .copied()
-        .filter(|(name, _)| is_wanted(name))
-        .collect()
+/// All scripts, or those that are named.
+fn chosen(names: Option<&str>) -> Vec<(&'static str, usize)> {
+    let Some(names) = names else {
+        return SCRIPTS.to_vec();
+    };
+    let chosen: Vec<_> = names
+        .split_whitespace()
+        .map(|name| {
+            let script = SCRIPTS.iter().find(|(known, _)| *known == name);
+            *script.unwrap_or_else(|| panic!("RMUX_REGRESS names {name}, which is not run"))
+        })
+        .collect();
+    assert!(!chosen.is_empty(), "RMUX_REGRESS names no script");
+    chosen
+}
+
+#[test]
+fn a_choice_of_nothing_or_of_the_unknown_is_refused() {
+    assert_eq!(chosen(None).len(), SCRIPTS.len());
+    assert_eq!(chosen(Some(" percent agent")).len(), 2);
+    for wrong in ["", " ", "no-such-script", "percent no-such-script"] {
+        assert!(
+            std::panic::catch_unwind(|| chosen(Some(wrong))).is_err(),
+            "{wrong:?}"
+        );
+    }
 }
 
 fn judge(ran: BTreeMap<&str, (Ran, usize)>, listed: &BTreeMap<String, String>, started: Instant) {
@@ -133,16 +159,16 @@ fn judge(ran: BTreeMap<&str, (Ran, usize)>, listed: &BTreeMap<String, String>, s
             reason.map_or("", |_| "(listed)")
         );
         match (verdict, reason) {
-            (Verdict::Passed, None) if calls * 2 < *usual => wrong.push(format!(
-                "{name} ran ssh only {calls} times, not {usual}:\n{}",
-                ran.output
-            )),
-            (Verdict::Passed, None) => {}
+            (Verdict::Passed, None) | (Verdict::Failed, Some(_)) if calls * 2 < *usual => wrong
+                .push(format!(
+                    "{name} ran ssh only {calls} times, not {usual}:\n{}",
+                    ran.output
+                )),
+            (Verdict::Passed, None) | (Verdict::Failed, Some(_)) => {}
             (Verdict::Passed, Some(_)) => {
                 wrong.push(format!("{name} passes: take it off the list of {LIST}"));
             }
-            (_, None) => wrong.push(format!("{name}: {verdict:?}\n{}", ran.output)),
-            (_, Some(_)) => {}
+            _ => wrong.push(format!("{name}: {verdict:?}\n{}", ran.output)),
         }
         if !ran.left.is_empty() && reason.is_none() {
             wrong.push(format!("{name} left processes behind: {:?}", ran.left));
@@ -178,7 +204,7 @@ fn set_up(tools: &Path, suite: &Path) -> bool {
     output.status.success()
 }
 
-/// The scripts that need not pass, and why: the rows of the table in the docs.
+/// The scripts that fail, and why: the rows of the table in the docs.
 fn listed() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(LIST).unwrap_or_else(|error| panic!("{LIST}: {error}"));
     text.lines()

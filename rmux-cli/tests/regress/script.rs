@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
     Passed,
     Failed,
     Skipped,
+    /// It took too long, or was not run at all.
+    Broken,
 }
 
 /// What became of a script.
@@ -121,7 +123,8 @@ impl Place {
         let verdict = match verdict.split_whitespace().next() {
             Some("PASS") => Verdict::Passed,
             Some("SKIP") => Verdict::Skipped,
-            _ => Verdict::Failed,
+            Some("FAIL") => Verdict::Failed,
+            _ => Verdict::Broken,
         };
         let mut shown = String::from_utf8_lossy(&output.stderr).into_owned();
         for file in [format!("out.{name}.all"), "failed-ssh.log".to_owned()] {

@@ -14,6 +14,7 @@ use super::greeting::{Greeting, NoVersion};
 use super::handler::{Handler, Negotiated, ServerId, Verdict};
 use super::host_keys::Announced;
 use super::service::Service;
+use super::signature::LONGEST_RSA;
 use super::socket::{self, Patience};
 use super::transport::{Cutter, Transport};
 use super::watched::Watched;
@@ -305,7 +306,10 @@ async fn not_shaken(host: &Host, place: &str, error: russh::Error, cutter: &Cutt
             .with_host(&host.name)
             .with_source(error);
         }
-        russh::Error::WrongServerSig => "failed to prove that it holds its host key".to_owned(),
+        russh::Error::WrongServerSig => format!(
+            "failed to prove that it holds its host key (an RSA key of more than {LONGEST_RSA} \
+             bits cannot be checked)"
+        ),
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
             match (no_version, cutter.status().await) {
                 (said, Some(status)) => ended(status, said),

@@ -11,15 +11,15 @@ use tokio::sync::{oneshot, watch};
 
 use super::agent_forward::AgentForward;
 use super::algorithms::same_type;
-use super::certificate::is_signed;
 use super::host_keys::Announced;
+use super::signature::verify;
 use super::{Progress, Report, engine_error};
 use crate::ask::Asker;
 use crate::error::{Error, ErrorKind};
 use crate::printable::printable;
-use crate::trust::Judge;
+use crate::trust::{Checked, Judge};
 
-/// Holds the reason why a handshake was given up, for the connecting side.
+/// Holds the reason why a key exchange was given up from here.
 pub(super) type Verdict = Arc<Mutex<Option<Error>>>;
 
 pub(super) struct Handler {
@@ -54,7 +54,7 @@ pub(super) type ServerId = Arc<OnceLock<String>>;
 ///
 /// # Errors
 /// [`ErrorKind::ProtocolViolation`] for a certificate with a signature that is not: ssh takes none
-/// of it either.
+/// of it either. [`ErrorKind::Unsupported`] where that cannot be told.
 fn blob_of(offered: &PublicKeyOrCertificate) -> Result<Vec<u8>, Error> {
     let certificate = match offered {
         PublicKeyOrCertificate::PublicKey { key, .. } => return Ok(key.public_key_bytes()),
@@ -66,10 +66,26 @@ fn blob_of(offered: &PublicKeyOrCertificate) -> Result<Vec<u8>, Error> {
     };
     let blob = certificate.to_bytes().map_err(|e| damaged(e.to_string()))?;
     let read = Certificate::from_blob(&blob).map_err(|e| damaged(e.to_string()))?;
-    if !is_signed(&read) {
-        return Err(damaged("its authority's signature is not good".to_owned()));
+    let authority = read.authority();
+    match verify(authority, read.signed_part(), read.signature()) {
+        Checked::Good => Ok(blob),
+        Checked::Bad => Err(damaged("its authority's signature is not good".to_owned())),
+        Checked::Unknown => {
+            let bits = authority.rsa_bits().map(|bits| format!(" of {bits} bits"));
+            let message = format!(
+                "the server's host certificate cannot be checked: signatures ({}) by its \
+                 authority's {} key{} are not supported",
+                read.signature_algorithm(),
+                authority.key_type(),
+                bits.unwrap_or_default()
+            );
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                "verify host key",
+                message,
+            ))
+        }
     }
-    Ok(blob)
 }
 
 impl Handler {
@@ -96,7 +112,8 @@ impl russh::client::Handler for Handler {
         offered: &PublicKeyOrCertificate,
     ) -> Result<bool, Self::Error> {
         // russh 0.65.1 asks at the first key exchange only. Of the key shown at a later one it checks
-        // the signature; who has come that far holds the session's keys already.
+        // that it signs, and nobody can check that it is the same: but who has come that far holds
+        // the session's keys, which only the server of the first exchange can have given away.
         let shown = match offered {
             PublicKeyOrCertificate::PublicKey { key, .. } => key.algorithm(),
             PublicKeyOrCertificate::Certificate(certificate) => {
@@ -114,7 +131,7 @@ impl russh::client::Handler for Handler {
         self.shown = Some(shown);
         let judged = match blob_of(offered) {
             Ok(blob) => tokio::select! {
-                judged = self.judge.judge(&blob, &self.asker) => judged,
+                judged = self.judge.judge(&blob, verify, &self.asker) => judged,
                 _ = &mut self.given_up => return Ok(false),
             },
             Err(error) => Err(error.with_host(&self.host)),
@@ -151,12 +168,21 @@ impl russh::client::Handler for Handler {
         names: &russh::Names,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if let Some(shown) = self.shown.take() {
-            if !same_type(&shown, &names.key) {
+        match (self.shown.take(), self.negotiated.get()) {
+            (Some(shown), _) if !same_type(&shown, &names.key) => {
                 self.refuse(self.of_wrong_type(&shown));
                 return Err(russh::Error::UnknownKey);
             }
-            self.negotiated.get_or_init(|| names.key.clone());
+            (Some(_), _) => {
+                self.negotiated.get_or_init(|| names.key.clone());
+            }
+            // The keys are renewed. Which key is shown this time, and by what it signs, is not to
+            // be seen here; but both sides offer what they did, so the same must come out.
+            (None, Some(before)) if same_type(before, &names.key) => {}
+            (None, _) => {
+                self.refuse(self.of_wrong_type(&names.key));
+                return Err(russh::Error::UnknownKey);
+            }
         }
         let name = || String::from_utf8_lossy(session.remote_sshid()).into_owned();
         self.server.get_or_init(name);
@@ -171,6 +197,74 @@ impl russh::client::Handler for Handler {
     ) -> Result<(), Self::Error> {
         self.agents.open(channel, reply).await;
         Ok(())
+    }
+
+    // Nobody here asks for any of the others, and the engine would take them, without bound.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        unasked(reply).await
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
@@ -192,11 +286,21 @@ impl russh::client::Handler for Handler {
                 ),
             )
             .with_host(&self.host),
-            DisconnectReason::Error(error) => engine_error("session", &self.host, error),
+            DisconnectReason::Error(error) => {
+                let refused = self.verdict.lock().unwrap_or_else(|p| p.into_inner());
+                let refused = refused.clone();
+                refused.unwrap_or_else(|| engine_error("session", &self.host, error))
+            }
         };
         self.cause.send_replace(Some(cause));
         Ok(())
     }
+}
+
+async fn unasked(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+    let why = russh::ChannelOpenFailure::AdministrativelyProhibited;
+    reply.reject(why).await;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -204,7 +308,7 @@ mod tests {
     use russh::client::Handler as _;
     use russh::keys::Certificate as EngineCertificate;
 
-    use super::super::certificate::tests::keygen;
+    use super::super::signature::tests::keygen;
     use super::*;
     use crate::deadline::Deadline;
     use crate::host::Host;

@@ -8,7 +8,6 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::io::Join;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -16,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
+use crate::processes::{Processes, end_each, in_own_group};
 use crate::shell::user_shell;
 
 /// How long a program that was hung up may take to end before it is killed.
@@ -47,7 +47,7 @@ impl Program {
             return Err(Error::new(ErrorKind::Unsupported, "connect", what).with_host(&host.name));
         }
         let shell = user_shell();
-        let own_group = !asks_at_the_terminal();
+        let own_group = in_own_group();
         let mut command = Command::new(&shell);
         command
             .arg("-c")
@@ -150,88 +150,6 @@ impl Drop for Program {
     }
 }
 
-/// Whether a program may ask its user at the terminal, which only the group in its foreground can.
-/// A group of its own would be stopped there: a password could not be typed into an `ssh` that is
-/// the way to another host.
-fn asks_at_the_terminal() -> bool {
-    let how = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open("/dev/tty", how, Mode::empty())
-        .and_then(rustix::termios::tcgetpgrp)
-        .is_ok_and(|foreground| foreground == rustix::process::getpgrp())
-}
-
-/// The program, and how what it starts is found.
-#[derive(Debug, Clone, Copy)]
-struct Processes {
-    leader: Pid,
-    own_group: bool,
-}
-
-impl Processes {
-    /// What it has started so far, where there is no group to tell by.
-    fn started(self) -> Vec<OwnedFd> {
-        match self.own_group {
-            true => Vec::new(),
-            false => descendants(self.leader),
-        }
-    }
-
-    /// What fails here is gone already.
-    fn signal(self, started: &[OwnedFd], signal: Signal) {
-        let _ = match self.own_group {
-            true => rustix::process::kill_process_group(self.leader, signal),
-            false => rustix::process::kill_process(self.leader, signal),
-        };
-        end_each(started, signal);
-    }
-}
-
-/// The processes below one. They are held, so that no stranger is met under the same number later.
-#[cfg(target_os = "linux")]
-fn descendants(leader: Pid) -> Vec<OwnedFd> {
-    use rustix::process::{PidfdFlags, pidfd_open};
-    let parent = |pid: Pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold anything.
-        let fields = stat.get(stat.rfind(')')? + 1..)?;
-        Pid::from_raw(fields.split_whitespace().nth(1)?.parse().ok()?)
-    };
-    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = pids.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?));
-    let parents: Vec<(Pid, Pid)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut family = vec![leader];
-    let mut held = Vec::new();
-    let mut next = 0;
-    while let Some(&above) = family.get(next) {
-        next += 1;
-        for &(child, of) in &parents {
-            if of != above || family.contains(&child) {
-                continue;
-            }
-            family.push(child);
-            let holding = pidfd_open(child, PidfdFlags::empty());
-            held.extend(holding.ok().filter(|_| parent(child) == Some(of)));
-        }
-    }
-    held
-}
-
-#[cfg(not(target_os = "linux"))]
-fn descendants(_: Pid) -> Vec<OwnedFd> {
-    // Only the program itself is ended, as `ssh` does it.
-    Vec::new()
-}
-
-#[cfg(target_os = "linux")]
-fn end_each(processes: &[OwnedFd], signal: Signal) {
-    for process in processes {
-        let _ = rustix::process::pidfd_send_signal(process, signal);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_each(_: &[OwnedFd], _: Signal) {}
-
 /// The program as its task has it. Dropping it, as the runtime's end does, kills.
 struct Kept {
     processes: Processes,
@@ -245,10 +163,7 @@ impl Kept {
             .await
             .is_err()
         {
-            // It starts no more while what it has started since is looked for.
-            self.processes.signal(&[], Signal::STOP);
-            self.processes
-                .signal(&self.processes.started(), Signal::KILL);
+            self.processes.kill();
             let _ = self.child.wait().await;
         }
         end_each(&started, Signal::KILL);

@@ -12,14 +12,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmux_proto::public_key::HostKey;
 use rmux_proto::ssh_config::{Environment, Template};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
 use super::fingerprint::fingerprint;
-use super::offered::type_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FingerprintHash;
+use crate::processes::{Processes, in_own_group};
 
 /// How long it may take, unless the time to connect is over earlier.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -85,18 +85,23 @@ pub(super) async fn run(template: &Template, lookup: &Lookup<'_>) -> Result<Vec<
     }
     let program = OsString::from_vec(program.clone());
     let shown = Path::new(&program).display();
-    let started = Command::new(&program)
+    let own_group = in_own_group();
+    let mut command = Command::new(&program);
+    command
         .args(arguments.iter().map(|a| std::ffi::OsStr::from_bytes(a)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         // As ssh does: what it complains of is for the user.
         .stderr(Stdio::inherit())
-        // So that what it starts can be ended with it.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn();
+        .kill_on_drop(true);
+    // ssh keeps it in its own group, where it may ask for a password. Nobody there to ask: then a
+    // group of its own is the surest way to end it with what it started.
+    if own_group {
+        command.process_group(0);
+    }
+    let started = command.spawn();
     let mut child = started.map_err(|e| invalid(format!("cannot be run: {shown}: {e}")))?;
-    let mut group = Group::of(&child);
+    let mut running = Running::new(&child, own_group);
     let Some(stdout) = child.stdout.take() else {
         unreachable!("it is piped");
     };
@@ -108,7 +113,7 @@ pub(super) async fn run(template: &Template, lookup: &Lookup<'_>) -> Result<Vec<
             return Ok((None, printed));
         }
         let status = child.wait().await?;
-        group.0 = None;
+        running.0 = None;
         Ok((Some(status), printed))
     };
     let done: Result<std::io::Result<_>, _> = tokio::time::timeout(LIMIT, work).await;
@@ -127,26 +132,27 @@ pub(super) async fn run(template: &Template, lookup: &Lookup<'_>) -> Result<Vec<
 }
 
 /// Ends a program that has not ended by itself, and all it started, when dropped.
-struct Group(Option<Pid>);
+struct Running(Option<Processes>);
 
-impl Group {
-    fn of(child: &Child) -> Self {
+impl Running {
+    fn new(child: &Child, own_group: bool) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
+        let leader = id.and_then(Pid::from_raw);
+        Self(leader.map(|leader| Processes { leader, own_group }))
     }
 }
 
-impl Drop for Group {
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, Signal::KILL);
+        if let Some(processes) = self.0 {
+            processes.kill();
         }
     }
 }
 
 fn words(template: &Template, lookup: &Lookup<'_>) -> Result<Vec<Vec<u8>>, String> {
     let none = || "NONE".to_owned();
-    let key_type = lookup.key.map_or_else(none, type_name);
+    let key_type = lookup.key.map_or("NONE", HostKey::type_name);
     let encoded = lookup
         .key
         .map_or_else(none, |key| STANDARD.encode(key.blob()));

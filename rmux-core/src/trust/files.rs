@@ -7,6 +7,7 @@ use std::path::Path;
 use rmux_proto::known_hosts::{self, FileKind, HostKey, HostName, KnownHosts};
 
 use super::locked::{self, Locked};
+use super::opened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 
@@ -27,7 +28,7 @@ pub(super) fn load(host: &Host, accepts_unseen: bool) -> Result<KnownHosts> {
         .iter()
         .map(|path| (path, FileKind::Global));
     for (path, kind) in user.chain(global) {
-        match read(path, LARGEST_FILE) {
+        match opened::read(path, LARGEST_FILE) {
             Ok(bytes) => known.add_file(path.display().to_string(), kind, bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) if accepts_unseen => {
@@ -41,25 +42,9 @@ pub(super) fn load(host: &Host, accepts_unseen: bool) -> Result<KnownHosts> {
     Ok(known)
 }
 
-/// The bytes of a file, which must not be larger than this.
-pub(super) fn read(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(largest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > largest {
-        let message = format!("it is larger than {largest} bytes");
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::FileTooLarge,
-            message,
-        ));
-    }
-    Ok(bytes)
-}
-
 /// The bytes of each of the user's files, in order. One that does not exist is empty.
 pub(super) fn read_user_files(host: &Host) -> std::io::Result<Vec<Vec<u8>>> {
-    let one = |path| match read(path, LARGEST_FILE) {
+    let one = |path| match opened::read(path, LARGEST_FILE) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read,
     };

@@ -9,7 +9,8 @@ use rmux_proto::public_key::HostKey;
 
 use super::address::{AddressCheck, AddressFinding};
 use super::command::{self, Invocation, Lookup};
-use super::offered::{Offered, rsa_bits, short_name};
+use super::offered::{Offered, short_name};
+use super::signature::Verify;
 use super::{files, revoked};
 use crate::ask::Asker;
 use crate::config::HostKeyPolicy;
@@ -39,16 +40,22 @@ pub(crate) struct Accepted {
 
 impl Judge {
     /// Accepts the key or certificate that the server shows, or says why not. A certificate's
-    /// signature must have been verified. A new key that is accepted is remembered.
+    /// signature must have been verified; `verify` checks others that are met on the way. A new key
+    /// that is accepted is remembered.
     ///
     /// # Cancel safety
     /// Dropping the future ends the question that is open, and kills the program that runs.
-    pub(crate) async fn judge(&mut self, blob: &[u8], asker: &Asker) -> Result<Accepted> {
-        let judged = self.weigh(blob, asker).await;
+    pub(crate) async fn judge(
+        &mut self,
+        blob: &[u8],
+        verify: Verify,
+        asker: &Asker,
+    ) -> Result<Accepted> {
+        let judged = self.weigh(blob, verify, asker).await;
         judged.map_err(|error| error.with_host(&self.host.name))
     }
 
-    async fn weigh(&mut self, blob: &[u8], asker: &Asker) -> Result<Accepted> {
+    async fn weigh(&mut self, blob: &[u8], verify: Verify, asker: &Asker) -> Result<Accepted> {
         let untold = Accepted { may_vouch: false };
         if self.policy == HostKeyPolicy::DangerAcceptAny {
             return Ok(untold);
@@ -62,7 +69,7 @@ impl Judge {
             tracing::debug!(host = %self.host.name, "host certificate: {certificate}");
         }
         self.check_size(&offered)?;
-        self.check_revoked_file(&offered).await?;
+        self.check_revoked_file(&offered, verify).await?;
         if self.forgives_localhost() {
             tracing::debug!(host = %self.host.name, "not checking the host key of this machine");
             return Ok(untold);
@@ -113,7 +120,7 @@ impl Judge {
 
     /// RequiredRSASize.
     fn check_size(&self, offered: &Offered) -> Result<()> {
-        match rsa_bits(&offered.key) {
+        match offered.key.rsa_bits() {
             Some(bits) if bits < self.host.required_rsa_size => Err(refusal(
                 ErrorKind::Unsupported,
                 format!(
@@ -125,12 +132,12 @@ impl Judge {
         }
     }
 
-    async fn check_revoked_file(&self, offered: &Offered) -> Result<()> {
+    async fn check_revoked_file(&self, offered: &Offered, verify: Verify) -> Result<()> {
         let Some(file) = self.host.revoked_host_keys.clone() else {
             return Ok(());
         };
         let (key, shown) = (offered.key.clone(), offered.shown());
-        tokio::task::spawn_blocking(move || revoked::check(&file, &key, &shown))
+        tokio::task::spawn_blocking(move || revoked::check(&file, &key, &shown, verify))
             .await
             .expect("reading revoked keys does not panic")
     }
@@ -171,7 +178,10 @@ impl Judge {
     /// What a certificate is held against; nothing where its authority's key is too short.
     fn certificate_checks(&self, offered: &Offered) -> Option<CertificateChecks> {
         let authority = offered.key.certificate()?.authority();
-        if rsa_bits(authority).is_some_and(|bits| bits < self.host.required_rsa_size) {
+        if authority
+            .rsa_bits()
+            .is_some_and(|bits| bits < self.host.required_rsa_size)
+        {
             tracing::warn!(
                 host = %self.host.name,
                 "the RSA key of the certificate's authority is shorter than RequiredRSASize"

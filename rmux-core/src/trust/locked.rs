@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::opened;
+
 /// How long another program may hold the lock: a write takes a moment, and whoever waits here may
 /// have a person waiting.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ impl Locked {
     fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
         let deadline = Instant::now() + LOCK_LIMIT;
         loop {
-            let file = options.open(path)?;
+            let file = opened::open(path, options)?;
             if !file.metadata()?.is_file() {
                 // A device such as /dev/null, which is nobody's to lock.
                 let path = path.to_owned();
@@ -54,14 +56,8 @@ impl Locked {
 
     /// All of it, which must not be larger than this.
     pub(super) fn read(&mut self, largest: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(0))?;
-        (&self.file).take(largest + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > largest {
-            let message = format!("it is larger than {largest} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
-        Ok(bytes)
+        opened::read_to_end(&self.file, largest)
     }
 
     /// Adds lines at the end, on lines of their own.
@@ -199,6 +195,16 @@ mod tests {
             .unwrap();
         assert!(replace(null, b"new\n").is_err());
         assert!(!null.metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn a_pipe_takes_nothing() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(Locked::open_or_create(&path).is_err());
+        assert!(replace(&path, b"new\n").is_err());
     }
 
     #[test]

@@ -13,10 +13,13 @@ mod fingerprint;
 mod judge;
 mod locked;
 mod offered;
+mod opened;
 mod revoked;
+mod signature;
 mod update;
 
 pub(crate) use judge::Judge;
+pub(crate) use signature::Checked;
 pub(crate) use update::Learner;
 
 #[cfg(test)]

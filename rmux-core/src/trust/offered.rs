@@ -1,9 +1,8 @@
-//! The key a server shows: its names and sizes, as messages and settings speak of it.
+//! The key a server shows: its names, as messages and settings speak of it.
 //!
 //! Judges nothing.
 
 use rmux_proto::public_key::{HostKey, KeyType};
-use rmux_proto::wire::Reader;
 
 use super::fingerprint::fingerprint;
 use crate::host::FingerprintHash;
@@ -33,7 +32,7 @@ impl Offered {
         let authority = certificate.authority();
         Some(format!(
             "{} {}, serial {}, id {:?}, signed by {} {}",
-            type_name(&self.key),
+            self.key.type_name(),
             self.fingerprint,
             certificate.serial(),
             printable(&String::from_utf8_lossy(certificate.key_id())),
@@ -41,16 +40,6 @@ impl Offered {
             fingerprint(authority.plain_blob(), hash),
         ))
     }
-}
-
-/// The name that the key's blob begins with: a certificate's is another one than its plain key's.
-pub(super) fn type_name(key: &HostKey) -> String {
-    let plain = key.key_type().name();
-    if key.certificate().is_none() {
-        return plain.to_owned();
-    }
-    let stem = plain.strip_suffix("@openssh.com").unwrap_or(plain);
-    format!("{stem}-cert-v01@openssh.com")
 }
 
 /// How people call a type of key: `ED25519`, as ssh prints it.
@@ -63,45 +52,5 @@ pub(super) fn short_name(key_type: KeyType) -> &'static str {
         KeyType::SkEd25519 => "ED25519-SK",
         KeyType::SkEcdsaP256 => "ECDSA-SK",
         other => other.name(),
-    }
-}
-
-/// The bits of an RSA key's modulus; `None` for other keys.
-pub(super) fn rsa_bits(key: &HostKey) -> Option<u32> {
-    if key.key_type() != KeyType::Rsa {
-        return None;
-    }
-    let mut reader = Reader::new(key.plain_blob());
-    reader.string().ok()?; // the type
-    reader.string().ok()?; // the exponent
-    let modulus = reader.string().ok()?;
-    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
-    let bits = match &modulus[zeros..] {
-        [] => 0,
-        [first, rest @ ..] => rest.len() * 8 + 8 - first.leading_zeros() as usize,
-    };
-    u32::try_from(bits).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use rmux_proto::wire::put_string;
-
-    use super::*;
-
-    #[test]
-    fn rsa_keys_are_measured_by_their_modulus() {
-        for (modulus, bits) in [
-            ([vec![0, 0x80], vec![7; 127]].concat(), 1024),
-            ([vec![1], vec![7; 256]].concat(), 2049),
-        ] {
-            let mut blob = Vec::new();
-            put_string(&mut blob, b"ssh-rsa");
-            put_string(&mut blob, &[1, 0, 1]);
-            put_string(&mut blob, &modulus);
-            let key = HostKey::from_blob(&blob).unwrap();
-            assert_eq!(rsa_bits(&key), Some(bits));
-            assert_eq!(type_name(&key), "ssh-rsa");
-        }
     }
 }

@@ -28,6 +28,11 @@ fn line(names: &str, number: u8) -> String {
     rmux_proto::known_hosts::render_plain(&[names], &key(number))
 }
 
+/// No test here holds a signature.
+fn nobody_signs(_: &HostKey, _: &[u8], _: &[u8]) -> Checked {
+    Checked::Bad
+}
+
 struct Yes;
 
 impl Prompter for Yes {
@@ -77,7 +82,7 @@ impl Setting {
         let mut judge = Judge::load(&self.host, None, address).await?;
         let deadline = Deadline::after(Duration::from_secs(60));
         let asker = Asker::new(&self.host, Some(Arc::new(Yes)), deadline);
-        judge.judge(key(number).blob(), &asker).await
+        judge.judge(key(number).blob(), nobody_signs, &asker).await
     }
 }
 

@@ -68,3 +68,39 @@ pub(crate) fn runs(argument: &str) -> bool {
         })
     })
 }
+
+/// Runs the test of this name once more, at a terminal of its own where somebody types `please`
+/// again and again; false where it is that one.
+pub(crate) async fn outside_of_a_terminal(test: &str) -> bool {
+    use tokio::io::AsyncWriteExt as _;
+
+    const INNER: &str = "RMUX_TEST_AT_TERMINAL";
+    if std::env::var_os(INNER).is_some() {
+        return false;
+    }
+    let program = std::env::current_exe().unwrap();
+    let line = format!("'{}' --exact {test} --nocapture", program.display());
+    let mut child = tokio::process::Command::new("script")
+        .args(["-qefc", &line, "/dev/null"])
+        .env(INNER, "1")
+        .env("SHELL", "/bin/sh")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("script(1) of util-linux is installed");
+    let mut typing = child.stdin.take().unwrap();
+    let output = tokio::spawn(child.wait_with_output());
+    // Each line typed is an answer to the one question, whenever it comes.
+    while !output.is_finished() {
+        let _ = typing.write_all(b"please\n").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let output = output.await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    true
+}

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod command;
+mod large_rsa;
+mod liar;
 mod lying;
 mod revoked;
 mod setup;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rmux_core::{ErrorKind, Session};
 use rmux_testkit::sshd::Sshd;
 
-use crate::fixture::{eventually, runs, within};
+use crate::fixture::{eventually, outside_of_a_terminal, runs, within};
 use crate::map::{Map, works};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -209,38 +209,7 @@ async fn a_program_is_killed_with_all_it_has_started() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_program_asks_at_the_terminal() {
-    use tokio::io::AsyncWriteExt;
-
-    const INNER: &str = "RMUX_TEST_AT_TERMINAL";
-    if std::env::var_os(INNER).is_none() {
-        // The same test again, at a terminal of its own.
-        let program = std::env::current_exe().unwrap();
-        let line = format!(
-            "'{}' --exact ways::a_program_asks_at_the_terminal --nocapture",
-            program.display()
-        );
-        let mut child = tokio::process::Command::new("script")
-            .args(["-qefc", &line, "/dev/null"])
-            .env(INNER, "1")
-            .env("SHELL", "/bin/sh")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("script(1) of util-linux is installed");
-        let mut typing = child.stdin.take().unwrap();
-        let output = tokio::spawn(child.wait_with_output());
-        // Each line typed is an answer to the one question, whenever it comes.
-        while !output.is_finished() {
-            let _ = typing.write_all(b"please\n").await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        let output = output.await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && said.contains("1 passed"),
-            "{said}"
-        );
+    if outside_of_a_terminal("ways::a_program_asks_at_the_terminal").await {
         return;
     }
     let (hop, last) = (Sshd::start(), Sshd::start());

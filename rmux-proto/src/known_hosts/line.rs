@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
 use crate::public_key::{BadKey, HostKey, KeyType};
+use crate::ssh_config::pattern::{self, ListMatch};
 
 /// What the word with an `@` in front of a line says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,19 @@ pub(super) enum Hosts {
     Patterns(Range<usize>),
     /// One hashed name.
     Hashed { salt: [u8; 20], hash: [u8; 20] },
+}
+
+impl Hosts {
+    /// Whether the line is one of the host of this name, which is in lower case. `text` is what the
+    /// ranges point into.
+    pub(super) fn hold_for(&self, name: &[u8], text: &[u8]) -> bool {
+        match self {
+            Self::Hashed { salt, hash } => hash_name(salt, name) == *hash,
+            Self::Patterns(range) => {
+                pattern::matches_list(name, &text[range.clone()], true) == ListMatch::Yes
+            }
+        }
+    }
 }
 
 /// A line that parses; ranges point into the line.
@@ -107,7 +121,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Line>, BadLine> {
 }
 
 /// The hash of a name under a salt: HMAC-SHA1 with the salt as the key.
-pub(super) fn hash_name(salt: &[u8; 20], name: &[u8]) -> [u8; 20] {
+fn hash_name(salt: &[u8; 20], name: &[u8]) -> [u8; 20] {
     let mut mac = Hmac::<Sha1>::new_from_slice(salt).expect("HMAC takes a key of any length");
     mac.update(name);
     mac.finalize().into_bytes().into()

@@ -36,7 +36,6 @@ pub use write::{may_be_recorded, render_hashed, render_plain, replace_keys};
 
 use crate::certificate::CertificateChecks;
 pub use crate::public_key::{BadKey, HostKey, KeyType};
-use crate::ssh_config::pattern::{self, ListMatch};
 use line::Hosts;
 
 /// Whose list a file is.
@@ -207,13 +206,7 @@ impl KnownHosts {
 
     fn matches(&self, index: usize, name: &[u8]) -> bool {
         let entry = &self.entries[index];
-        match &entry.hosts {
-            Hosts::Hashed { salt, hash } => line::hash_name(salt, name) == *hash,
-            Hosts::Patterns(range) => {
-                let list = &self.files[entry.file].bytes[range.clone()];
-                pattern::matches_list(name, list, true) == ListMatch::Yes
-            }
-        }
+        entry.hosts.hold_for(name, &self.files[entry.file].bytes)
     }
 
     fn index_last(&mut self, bytes: &[u8]) {

@@ -7,7 +7,6 @@
 use super::line::{self, Hosts, Line, Marker};
 use super::name::HostName;
 use crate::public_key::HostKey;
-use crate::ssh_config::pattern::{self, ListMatch};
 
 /// What there is to change. Neither list is empty unless the other one holds something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,12 +117,7 @@ fn for_each_line(files: &[&[u8]], mut visit: impl FnMut(&[u8], &Line, HostKey)) 
 }
 
 fn is_for(text: &[u8], line: &Line, name: &HostName) -> bool {
-    match &line.hosts {
-        Hosts::Hashed { salt, hash } => line::hash_name(salt, name.lookup()) == *hash,
-        Hosts::Patterns(range) => {
-            pattern::matches_list(name.lookup(), &text[range.clone()], true) == ListMatch::Yes
-        }
-    }
+    line.hosts.hold_for(name.lookup(), text)
 }
 
 /// The names of a line as they stand; none for a hashed one, which holds one name.

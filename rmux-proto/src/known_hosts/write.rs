@@ -6,10 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::line::{self, Hosts, Marker};
+use super::line::{self, Marker};
 use super::name::HostName;
 use crate::public_key::HostKey;
-use crate::ssh_config::pattern::{self, ListMatch};
 
 /// Whether a host name may be written at all: one that holds a character with a meaning in
 /// known_hosts, white space or a control character would read back as something else.
@@ -87,13 +86,7 @@ fn render(names: &str, key: &HostKey) -> String {
 /// The key of a line without a marker, if the line is one of this host.
 fn plain_key_for(text: &[u8], name: &HostName) -> Option<HostKey> {
     let parsed = line::parse(text).ok()??;
-    let ours = match &parsed.hosts {
-        Hosts::Hashed { salt, hash } => line::hash_name(salt, name.lookup()) == *hash,
-        Hosts::Patterns(range) => {
-            pattern::matches_list(name.lookup(), &text[range.clone()], true) == ListMatch::Yes
-        }
-    };
-    if parsed.marker != Marker::Plain || !ours {
+    if parsed.marker != Marker::Plain || !parsed.hosts.hold_for(name.lookup(), text) {
         return None;
     }
     HostKey::from_base64(&text[parsed.key]).ok()

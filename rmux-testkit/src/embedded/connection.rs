@@ -414,6 +414,18 @@ impl Handler for Connection {
             tokio::spawn(async move {
                 let opened = handle.channel_open_agent().await;
                 counts.agent_channel(opened.is_ok());
+                let here = "127.0.0.1";
+                let others = [
+                    handle.channel_open_session().await,
+                    handle.channel_open_x11(here, 1).await,
+                    handle.channel_open_direct_tcpip(here, 1, here, 1).await,
+                    handle.channel_open_direct_streamlocal("/socket").await,
+                    handle.channel_open_forwarded_tcpip(here, 1, here, 1).await,
+                    handle.channel_open_forwarded_streamlocal("/socket").await,
+                ];
+                for opened in others {
+                    counts.other_channel(opened.is_ok());
+                }
             });
         }
         let success = self.start(id, &Work::Command(command.to_vec()), session);

@@ -62,6 +62,8 @@ pub(super) struct Counts {
     programs: AtomicUsize,
     agents_opened: AtomicUsize,
     agents_refused: AtomicUsize,
+    others_opened: AtomicUsize,
+    others_refused: AtomicUsize,
 }
 
 impl Counts {
@@ -69,6 +71,14 @@ impl Counts {
         let count = match opened {
             true => &self.agents_opened,
             false => &self.agents_refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn other_channel(&self, opened: bool) {
+        let count = match opened {
+            true => &self.others_opened,
+            false => &self.others_refused,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -118,10 +128,27 @@ impl EmbeddedServer {
     /// How many channels to the client's agent the client granted, and how many it refused; see
     /// [`asks_agent`](EmbeddedServerBuilder::asks_agent).
     pub fn agent_channels(&self) -> (usize, usize) {
-        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        let Counts {
+            agents_opened,
+            agents_refused,
+            ..
+        } = &*self.counts;
         (
-            count(&self.counts.agents_opened),
-            count(&self.counts.agents_refused),
+            agents_opened.load(Ordering::Relaxed),
+            agents_refused.load(Ordering::Relaxed),
+        )
+    }
+
+    /// The same for one channel of every other kind there is.
+    pub fn other_channels(&self) -> (usize, usize) {
+        let Counts {
+            others_opened,
+            others_refused,
+            ..
+        } = &*self.counts;
+        (
+            others_opened.load(Ordering::Relaxed),
+            others_refused.load(Ordering::Relaxed),
         )
     }
 

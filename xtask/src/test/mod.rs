@@ -6,7 +6,7 @@ mod counts;
 
 use std::process::Command;
 
-use crate::project::Project;
+use crate::project::{Project, TestServers};
 use crate::run::{Failure, Ran, run_and_keep};
 use crate::{node, python, tools};
 use counts::Counts;
@@ -36,11 +36,11 @@ impl Language {
         }
     }
 
-    fn test(self, project: &Project) -> Result<Ran, Failure> {
+    fn test(self, project: &Project, servers: &TestServers) -> Result<Ran, Failure> {
         match self {
             Self::Rust => rust(project),
-            Self::Python => python::test(project),
-            Self::Node => node::test(project),
+            Self::Python => python::test(project, servers),
+            Self::Node => node::test(project, servers),
         }
     }
 
@@ -57,15 +57,19 @@ impl Language {
 pub(crate) fn run(project: &Project, languages: &[Language]) -> Result<bool, Failure> {
     tools::ready()?;
     let mut verdicts = Vec::new();
+    let mut servers = TestServers::new();
     for language in languages {
         eprintln!("== {} ==", language.name());
-        let verdict = match language.test(project) {
+        let verdict = match language.test(project, &servers) {
             Ok(ran) => judge(language.count(&ran.stdout), ran.success),
             Err(e) => {
                 eprintln!("xtask: {e}");
                 Verdict::not_run(e.to_string())
             }
         };
+        if *language == Language::Rust {
+            servers = project.test_servers();
+        }
         verdicts.push((*language, verdict));
     }
     println!();

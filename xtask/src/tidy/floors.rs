@@ -13,6 +13,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("event", 1),
     ("host", 1),
     ("printable", 1),
+    ("processes", 1),
     ("prompt", 1),
     ("quote", 1),
     ("secret", 1),

@@ -11,6 +11,7 @@ use russh::keys::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::pem::{Pem, Sealed};
+use super::public::{NESTED, is_nested};
 
 /// More than ssh-keygen would make in an hour: a file that asks for it is not one to wait for.
 const MAX_BCRYPT_ROUNDS: u32 = 1 << 16;
@@ -65,11 +66,17 @@ pub(super) fn public_half(text: &str) -> Option<PublicKey> {
             .ok()
             .map(|key| key.public_key().clone());
     }
+    if is_nested(&pem.body) {
+        return None;
+    }
     let key = PrivateKey::from_bytes(&pem.body).ok()?;
     Some(key.public_key().clone())
 }
 
 fn openssh(body: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, Unreadable> {
+    if is_nested(body) {
+        return Err(malformed(NESTED));
+    }
     let key = PrivateKey::from_bytes(body).map_err(malformed)?;
     if !key.is_encrypted() {
         return Ok(key);
@@ -266,5 +273,52 @@ mod tests {
             matches!(refused, Err(Unreadable::Malformed(_))),
             "{refused:?}"
         );
+    }
+
+    fn string(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
+    }
+
+    /// A certificate whose authority is this key (PROTOCOL.certkeys).
+    fn certificate(authority: &[u8]) -> Vec<u8> {
+        let mut blob = string(b"ssh-ed25519-cert-v01@openssh.com");
+        blob.extend(string(&[1; 32]));
+        blob.extend(string(&[2; 32]));
+        blob.extend([0; 8]);
+        blob.extend(1_u32.to_be_bytes());
+        blob.extend([string(b"id"), string(b"")].concat());
+        blob.extend([[0; 8], [0xff; 8]].concat());
+        for part in [&b""[..], b"", b"", authority, &[0; 8]] {
+            blob.extend(string(part));
+        }
+        blob
+    }
+
+    #[test]
+    fn certificates_within_certificates_do_not_use_up_the_stack() {
+        use base64::Engine as _;
+        let mut shown = [string(b"ssh-ed25519"), string(&[3; 32])].concat();
+        for _ in 0..3000 {
+            shown = certificate(&shown);
+        }
+        let mut body = b"openssh-key-v1\0".to_vec();
+        for part in [&b"none"[..], b"none", b""] {
+            body.extend(string(part));
+        }
+        body.extend(1_u32.to_be_bytes());
+        body.extend([string(&shown), string(&[0; 64])].concat());
+        let body = base64::engine::general_purpose::STANDARD.encode(body);
+        let lines: Vec<&str> = body
+            .as_bytes()
+            .chunks(70)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        let text = format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            lines.join("\n")
+        );
+        assert!(public_half(&text).is_none());
+        let error = private_key(&text, None).unwrap_err();
+        assert_eq!(error, malformed(NESTED));
     }
 }

@@ -25,14 +25,23 @@ pub(in crate::link) enum Form {
     Certificate(Box<Certificate>),
 }
 
+/// What [`is_nested`] is told as.
+pub(super) const NESTED: &str = "it is a certificate in a certificate in a certificate …";
+
+/// Whether reading this would descend through certificates without end: the engine's reader uses
+/// the stack for each.
+pub(super) fn is_nested(blob: &[u8]) -> bool {
+    let marks = blob
+        .windows(CERTIFICATE_MARK.len())
+        .filter(|window| *window == CERTIFICATE_MARK);
+    marks.count() > MAX_CERTIFICATE_MARKS
+}
+
 impl Public {
     /// Reads a key or certificate from its wire form.
     pub(in crate::link) fn from_blob(blob: &[u8]) -> Result<Self, String> {
-        let marks = blob
-            .windows(CERTIFICATE_MARK.len())
-            .filter(|window| *window == CERTIFICATE_MARK);
-        if marks.count() > MAX_CERTIFICATE_MARKS {
-            return Err("it is a certificate in a certificate in a certificate …".into());
+        if is_nested(blob) {
+            return Err(NESTED.into());
         }
         let key = PublicKey::from_bytes(blob).map_err(|error| error.to_string())?;
         let (form, again) = match key.key_data() {

@@ -327,23 +327,34 @@ async fn agents_that_the_environment_names() {
     assert!(String::from_utf8_lossy(&inner.stdout).contains("1 passed"));
 }
 
-/// The software authenticator of OpenSSH's own tests, where `RMUX_CONFORMANCE` is set and its
-/// tools have unpacked it.
+/// The software authenticator of OpenSSH's own tests, which the tools unpack where
+/// `RMUX_CONFORMANCE` points to them.
 fn authenticator() -> Option<PathBuf> {
-    if std::env::var_os("RMUX_CONFORMANCE").is_none() {
-        let said = "*** SKIPPED security keys: RMUX_CONFORMANCE does not point to the tools ***";
+    let skipped = |why: &str| {
+        let said = format!("\n*** SKIPPED security keys: {why} ***\n");
         // Past the capture of what tests print.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("\n{said}\n").as_bytes());
-        return None;
-    }
-    let unpacked = std::env::var_os("RMUX_REGRESS_DIR").map(PathBuf::from);
-    let unpacked = unpacked.unwrap_or_else(|| std::env::temp_dir().join("rmux-regress"));
-    let library = unpacked.join("suite/misc/sk-dummy/sk-dummy.so");
-    assert!(
-        library.exists(),
-        "{} is missing: let the conformance tools unpack OpenSSH's tests first",
-        library.display()
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
+        None
+    };
+    let Some(tools) = std::env::var_os("RMUX_CONFORMANCE").map(PathBuf::from) else {
+        return skipped("RMUX_CONFORMANCE does not point to the tools");
+    };
+    let unpacked = std::env::var_os("RMUX_REGRESS_DIR").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("openssh-regress"),
+        PathBuf::from,
     );
+    let library = unpacked.join("suite/misc/sk-dummy/sk-dummy.so");
+    if !library.exists() {
+        let setup = std::process::Command::new("sh")
+            .arg(tools.join("openssh-regress/setup.sh"))
+            .env("RMUX_REGRESS_DIR", &unpacked)
+            .output()
+            .expect("sh runs the setup");
+        if !setup.status.success() {
+            return skipped("OpenSSH's tests cannot be fetched");
+        }
+    }
+    assert!(library.exists(), "{} is missing", library.display());
     Some(library)
 }
 

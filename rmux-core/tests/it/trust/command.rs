@@ -6,7 +6,7 @@ use rmux_core::{Error, ErrorKind, Session};
 use rmux_testkit::sshd::Sshd;
 
 use super::setup::{Case, Keys, NAME, config};
-use crate::fixture::{eventually, runs};
+use crate::fixture::{eventually, outside_of_a_terminal, runs, within};
 
 /// A server, and nothing known of it but what the program says.
 struct Asked {
@@ -137,13 +137,52 @@ async fn its_tokens_are_those_of_ssh() {
                 }
                 said.push(std::fs::read_to_string(&log).unwrap());
             }
-            // The host's name as it is looked up before a key is seen: OpenSSH 9.2 left out the port.
             assert_eq!(said[0], said[1]);
             assert!(
                 said[0].contains("<ORDER>") && said[0].contains("<HOSTNAME>"),
                 "{said:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_name_it_is_asked_for_is_that_of_ssh() {
+    let asked = Asked::new();
+    let log = asked.keys.path("log");
+    let text = format!(
+        "echo $1 $2 >> {}\n{}",
+        log.display(),
+        asked.line("*", "host")
+    );
+    let program = asked.program(&text);
+    let known = asked.keys.path("known_hosts");
+    let port = ("Port", "2222");
+    let alias = ("HostKeyAlias", "The-Box");
+    let loud = ("HostName", "BOX.Example.ORG");
+    for more in [
+        &[][..],
+        &[port],
+        &[alias],
+        &[loud],
+        &[loud, port],
+        &[loud, port, alias],
+    ] {
+        let command = ("KnownHostsCommand", format!("{program} %I %H"));
+        let more = more.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        let case = Case {
+            sshd: &asked.sshd,
+            known: &known,
+            options: more.chain([command]).collect(),
+        };
+        std::fs::write(&log, "").unwrap();
+        case.rmux().await.unwrap();
+        let ours = std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, "").unwrap();
+        assert!(case.ssh().status.success());
+        let theirs = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(ours, theirs, "{:?}", case.options);
+        assert!(ours.contains("ORDER box.example"), "{ours}");
     }
 }
 
@@ -221,4 +260,33 @@ async fn a_program_that_hangs_is_ended_with_all_it_started() {
         let ended = || !runs(number);
         eventually(Duration::from_secs(10), "the program is ended", ended).await;
     }
+}
+
+/// It may ask for a password, say, and is still ended with all it started.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_may_ask_at_the_terminal() {
+    if outside_of_a_terminal("trust::command::it_may_ask_at_the_terminal").await {
+        return;
+    }
+    let asked = Asked::new();
+    let ask = "read word </dev/tty; test $word = please || exit 5";
+    let mine = asked.line(NAME, "host");
+    let known = asked.keys.path("known_hosts");
+    let config = config(&asked.sshd, &known).connect_timeout(Duration::from_secs(10));
+    let program = asked.program(&format!("{ask}\n{mine}"));
+    let asking = config.clone().option("KnownHostsCommand", program);
+    let limit = Duration::from_secs(30);
+    let session = within(limit, "an answer", Session::connect(NAME, asking)).await;
+    session.unwrap().close().await;
+
+    let text = format!("{ask}\n[ $1 = HOSTNAME ] && {{ sleep 6213 & sleep 6214; }}\n{mine}");
+    let command = format!("{} %I", asked.program(&text));
+    let hanging = config.option("KnownHostsCommand", command);
+    let hanging = hanging.connect_timeout(Duration::from_secs(3));
+    let error = within(limit, "the deadline", Session::connect(NAME, hanging)).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    let ended = || !runs("6213") && !runs("6214");
+    eventually(limit, "the program is ended", ended).await;
 }

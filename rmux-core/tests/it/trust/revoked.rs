@@ -1,9 +1,19 @@
 //! RevokedHostKeys: lists of keys, certificates and authorities that are trusted no more.
 
-use rmux_core::ErrorKind;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rmux_core::{ConfigFile, ErrorKind, Session};
+use rmux_testkit::agent::Agent;
 use rmux_testkit::sshd::Sshd;
 
-use super::setup::{Case, Keys, NAME};
+use super::liar::{signed, text};
+use super::setup::{Case, Keys, NAME, config};
+use crate::fixture::within;
 
 /// A server with a certified key that is known in both ways.
 struct Known {
@@ -130,4 +140,88 @@ async fn a_list_that_cannot_be_read_lets_nobody_through() {
         assert!(error.message().contains("RevokedHostKeys"), "{error}");
         assert_eq!(error.host(), Some(NAME));
     }
+}
+
+#[tokio::test]
+async fn signatures_in_a_list_must_be_good() {
+    let known = Known::new();
+    let (keys, agent) = (&known.keys, Agent::start());
+    keys.run(&["-k", "-f", "krl", "other.pub"]);
+    let list = std::fs::read(keys.path("krl")).unwrap();
+    let mut elder = list.clone();
+    elder[27] ^= 1; // the date
+    for (number, kind) in ["ed25519", "rsa", "ecdsa"].into_iter().enumerate() {
+        let signer = format!("signer{number}");
+        agent.add(&keys.make(&signer, kind));
+        let key = keys.blob(&signer);
+        let section = [&[4], &text(&key)[..]].concat();
+        let whole = [&list[..], &section].concat();
+        let signature = text(signed(&agent, &key, &whole, 0).await);
+        keys.write("signed", [&whole[..], &signature].concat());
+        known.judged("signed").await.unwrap();
+        keys.write("resigned", [&elder[..], &section, &signature].concat());
+        let error = known.judged("resigned").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{kind}: {error}");
+    }
+    // A certificate in a text file stands for its key, and is one only if it is signed.
+    keys.sign("ca", "other", &["-h"]);
+    let mut certificate = keys.blob("other-cert");
+    for (file, flip) in [("certified", 0), ("forged", 1)] {
+        *certificate.last_mut().unwrap() ^= flip;
+        let base64 = STANDARD.encode(&certificate);
+        keys.write(file, format!("ssh-ed25519-cert-v01@openssh.com {base64}\n"));
+    }
+    known.judged("certified").await.unwrap();
+    let error = known.judged("forged").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");
+}
+
+#[tokio::test]
+async fn a_pipe_keeps_nobody_waiting() {
+    let known = Known::new();
+    let pipe = known.keys.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let (file, pipe) = (known.keys.path("known_hosts"), pipe.display().to_string());
+    let strict = |config: rmux_core::Config| config.option("StrictHostKeyChecking", "yes");
+    let revoked = strict(config(&known.sshd, &file)).option("RevokedHostKeys", &pipe);
+    let only = config(&known.sshd, pipe.as_ref());
+    let accepting = only.clone().option("StrictHostKeyChecking", "accept-new");
+    for (config, kind) in [
+        (revoked, ErrorKind::ConfigInvalid),
+        (strict(only), ErrorKind::HostKeyUnknown),
+        (accepting, ErrorKind::Io),
+    ] {
+        let connecting = Session::connect(NAME, config);
+        let error = within(Duration::from_secs(10), "a pipe", connecting).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    // A device that ends is as good as an empty file.
+    let null = config(&known.sshd, "/dev/null".as_ref());
+    let accepting = null.option("StrictHostKeyChecking", "accept-new");
+    Session::connect(NAME, accepting)
+        .await
+        .unwrap()
+        .close()
+        .await;
+}
+
+#[tokio::test]
+async fn its_name_may_be_any_bytes() {
+    let known = Known::new();
+    let folder = known.keys.path("").join(OsStr::from_bytes(b"d\xe9"));
+    std::fs::create_dir(&folder).unwrap();
+    let list = folder.join("revoked");
+    let setting = [b"RevokedHostKeys ", list.as_os_str().as_bytes(), b"\n"].concat();
+    let file = known.keys.write("config", setting);
+    let config = config(&known.sshd, &known.keys.path("known_hosts"))
+        .config_file(ConfigFile::Path(file))
+        .option("StrictHostKeyChecking", "yes");
+    std::fs::write(&list, "").unwrap();
+    let session = Session::connect(NAME, config.clone()).await.unwrap();
+    session.close().await;
+    std::fs::write(&list, known.keys.public("host")).unwrap();
+    let error = Session::connect(NAME, config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HostKeyRevoked, "{error}");
 }

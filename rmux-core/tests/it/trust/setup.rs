@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rmux_core::{Config, ConfigFile, Error, Session};
 use rmux_testkit::sshd::Sshd;
 
@@ -49,6 +51,13 @@ impl Keys {
     pub(super) fn public(&self, name: &str) -> String {
         let line = std::fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap();
         line.trim().to_owned()
+    }
+
+    /// The public key, or `name-cert`, as it goes over the wire.
+    pub(super) fn blob(&self, name: &str) -> Vec<u8> {
+        let line = self.public(name);
+        let base64 = line.split(' ').nth(1).unwrap();
+        STANDARD.decode(base64).unwrap()
     }
 
     /// Writes a file.
