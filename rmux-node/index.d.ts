@@ -110,6 +110,17 @@ export interface ConnectionOptions {
     | 'accept-new'
     | ((prompt: HostKeyPrompt, context: PromptContext) => Awaitable<boolean>);
   /**
+   * Whether to give a key that was read from a file and let the user in to the agent; it is given only
+   * on true. Asked only where `AddKeysToAgent` is `ask`. Default: no.
+   */
+  agentKey?: (prompt: AgentKeyPrompt, context: PromptContext) => Awaitable<boolean>;
+  /**
+   * Whether to write down that a trusted server's host keys have changed; they are written only on
+   * true. Asked only where `UpdateHostKeys` is `ask`, and while the session goes on: nothing waits for
+   * the answer, and what this throws is the process's uncaught exception. Default: no.
+   */
+  hostKeys?: (prompt: HostKeysPrompt, context: PromptContext) => Awaitable<boolean>;
+  /**
    * Accepts any host key, changed and revoked ones too, and remembers none: whoever answers is
    * trusted with everything sent. For throw-away hosts only.
    */
@@ -131,8 +142,8 @@ type Awaitable<T> = T | PromiseLike<T>;
 /** What a callback gets besides its prompt. */
 export interface PromptContext {
   /**
-   * Aborted when nobody waits for the answer any more: all who wanted the session have aborted, or the
-   * server has gone. Give it to what asks the person, such as `question` of `node:readline/promises`.
+   * Aborted when nobody waits for the answer any more: all who wanted the session have aborted, the
+   * server has gone, or the session that `hostKeys` is about has ended. Give it to what asks the person, such as `question` of `node:readline/promises`.
    */
   signal: AbortSignal;
 }
@@ -178,6 +189,38 @@ export interface KeyboardInteractivePrompt {
   instructions: string;
   /** What to answer; may be empty. `echo`: whether what is typed may be shown. */
   prompts: { text: string; echo: boolean }[];
+}
+
+/** A private key let the user in, and the agent could keep it. */
+export interface AgentKeyPrompt {
+  /** The host as the caller named it. */
+  host: string;
+  /** The key file. */
+  path: string;
+  /** The key's comment, or the file's name where it has none. */
+  comment: string;
+  /** As OpenSSH prints it: `SHA256:` and unpadded base64. */
+  fingerprint: string;
+}
+
+/** A trusted server has other host keys than `known_hosts` says, and has proved that they are its own. */
+export interface HostKeysPrompt {
+  /** The host as the caller named it. */
+  host: string;
+  /** The name in `known_hosts`, for example `[127.0.0.1]:2222`. */
+  knownAs: string;
+  /** The keys that would be added. */
+  learned: KeyFingerprint[];
+  /** The keys that would be removed: the server has them no more. */
+  outdated: KeyFingerprint[];
+}
+
+/** A key, as a question shows it. */
+export interface KeyFingerprint {
+  /** For example `ssh-ed25519`. */
+  algorithm: string;
+  /** As OpenSSH prints it: `SHA256:` and unpadded base64. */
+  fingerprint: string;
 }
 
 /** A step in a session's life. The address is as `127.0.0.1:22`. A banner is the server's text as it is: not safe for a terminal. */

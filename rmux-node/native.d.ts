@@ -3,7 +3,7 @@
 
 /** The answer to a question. With neither field the program declines. */
 export interface Answer {
-  /** Whether to trust the host key. */
+  /** Whether to trust the host key, to keep the key, or to write the host keys down. */
   accepted?: boolean
   /** The passphrase or password, or one answer for each prompt. */
   secrets?: Array<string>
@@ -17,6 +17,8 @@ export interface Asked {
   passphrase: boolean
   password: boolean
   keyboardInteractive: boolean
+  agentKey: boolean
+  hostKeys: boolean
 }
 
 /**
@@ -140,6 +142,12 @@ export interface HostFacts {
   port: number
 }
 
+/** A key, as a question shows it. */
+export interface KeyFacts {
+  algorithm: string
+  fingerprint: string
+}
+
 /** A running command. Letting go of it without waiting for it is as dropping the core's child. */
 export declare class NativeChild {
   /** Whether it has a terminal. */
@@ -231,11 +239,11 @@ export interface PtySpec {
 }
 
 /**
- * A question of connecting that the program answers with `Bridge.answer`. Which of the optional
+ * A question of connecting, or of a session, that the program answers with `Bridge.answer`. Which of the optional
  * fields are there depends on `kind`.
  */
 export interface Question {
-  /** `hostKey`, `passphrase`, `password` or `keyboardInteractive`. */
+  /** `hostKey`, `passphrase`, `password`, `keyboardInteractive`, `agentKey` or `hostKeys`. */
   kind: string
   /** The number to answer with. */
   number: number
@@ -249,6 +257,9 @@ export interface Question {
   name?: string
   instructions?: string
   prompts?: Array<PromptLine>
+  comment?: string
+  learned?: Array<KeyFacts>
+  outdated?: Array<KeyFacts>
 }
 
 /**

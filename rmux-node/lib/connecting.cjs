@@ -3,6 +3,7 @@
 'use strict';
 
 const check = require('./arguments.cjs');
+const { throwToProgram } = require('./events.cjs');
 const { questions } = require('./operations.cjs');
 const resolving = require('./resolving.cjs');
 
@@ -14,6 +15,8 @@ const SHARED = [
   'dangerAcceptAnyHostKey',
   'passphrase',
   'keyboardInteractive',
+  'agentKey',
+  'hostKeys',
   'connectTimeout',
   'keepalive',
   'onEvent',
@@ -28,6 +31,8 @@ function read(options) {
     password: typeof options.password === 'function' ? options.password : undefined,
     passphrase: check.callback(options.passphrase, 'passphrase'),
     keyboardInteractive: check.callback(options.keyboardInteractive, 'keyboardInteractive'),
+    agentKey: check.callback(options.agentKey, 'agentKey'),
+    hostKeys: check.callback(options.hostKeys, 'hostKeys'),
   };
   const keepalive = readKeepalive(options.keepalive);
   const settings = {
@@ -77,11 +82,13 @@ function readAsked(callbacks) {
   return Object.values(asked).includes(true) ? asked : undefined;
 }
 
+const onTrueOnly = (value) => ({ accepted: value === true });
+
 /** What each callback is told, and how its value becomes an answer. */
 const QUESTIONS = {
   hostKey: {
     prompt: ({ host, knownAs, algorithm, fingerprint }) => ({ host, knownAs, algorithm, fingerprint }),
-    answer: (value) => ({ accepted: value === true }),
+    answer: onTrueOnly,
   },
   passphrase: {
     prompt: ({ host, path, attempt }) => ({ host, path, attempt }),
@@ -97,6 +104,16 @@ const QUESTIONS = {
       if (value === undefined || value === null) return {};
       return { secrets: check.texts(value, "keyboardInteractive's answer") };
     },
+  },
+  agentKey: {
+    prompt: ({ host, path, comment, fingerprint }) => ({ host, path, comment, fingerprint }),
+    answer: onTrueOnly,
+  },
+  hostKeys: {
+    prompt: ({ host, knownAs, learned, outdated }) => ({ host, knownAs, learned, outdated }),
+    answer: onTrueOnly,
+    /** Asked while the session goes on: no call fails with what is thrown. */
+    later: true,
   },
 };
 
@@ -126,13 +143,18 @@ class Questions {
       const callback = this.#callbacks[question.kind];
       return kind.answer(await callback(kind.prompt(question), { signal: asking.signal }));
     } catch (error) {
-      this.#thrown.set(question.number, error);
-      if (this.#thrown.size > KEPT) this.#thrown.delete(this.#thrown.keys().next().value);
+      if (!kind.later) this.#keep(question.number, error);
+      else if (!asking.signal.aborted) throwToProgram(error);
       return { failed: true };
     } finally {
       this.#open.delete(asking);
       questions.delete(question.number);
     }
+  }
+
+  #keep(number, error) {
+    this.#thrown.set(number, error);
+    if (this.#thrown.size > KEPT) this.#thrown.delete(this.#thrown.keys().next().value);
   }
 
   /** What a callback threw that made this failure. */

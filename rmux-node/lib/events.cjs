@@ -1,17 +1,22 @@
-// The steps in a session's life, as programs hear of them.
+// The steps in a session's life, as programs hear of them, and what they throw on hearing.
 'use strict';
 
 const { fromFailure } = require('./errors.cjs');
 
-/** Calls an observer; what it throws is the program's to see, as with any event. */
+/** Calls an observer. */
 function tell(observer, event) {
   try {
     observer(event);
   } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
+    throwToProgram(error);
   }
+}
+
+/** Throws where no call is there to fail: it is the program's to see, as what any listener throws. */
+function throwToProgram(error) {
+  process.nextTick(() => {
+    throw error;
+  });
 }
 
 function toEvent({ type, host, address, text, user, method, reason }) {
@@ -31,4 +36,4 @@ function toEvent({ type, host, address, text, user, method, reason }) {
   }
 }
 
-module.exports = { tell, toEvent };
+module.exports = { tell, throwToProgram, toEvent };

@@ -159,12 +159,12 @@ impl From<SessionEvent> for Event {
     }
 }
 
-/// A question of connecting that the program answers with `Bridge.answer`. Which of the optional
+/// A question of connecting, or of a session, that the program answers with `Bridge.answer`. Which of the optional
 /// fields are there depends on `kind`.
 #[napi(object, object_from_js = false)]
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// `hostKey`, `passphrase`, `password` or `keyboardInteractive`.
+    /// `hostKey`, `passphrase`, `password`, `keyboardInteractive`, `agentKey` or `hostKeys`.
     pub kind: String,
     /// The number to answer with.
     pub number: u32,
@@ -178,6 +178,17 @@ pub struct Question {
     pub name: Option<String>,
     pub instructions: Option<String>,
     pub prompts: Option<Vec<PromptLine>>,
+    pub comment: Option<String>,
+    pub learned: Option<Vec<KeyFacts>>,
+    pub outdated: Option<Vec<KeyFacts>>,
+}
+
+/// A key, as a question shows it.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    pub algorithm: String,
+    pub fingerprint: String,
 }
 
 /// One line of a keyboard-interactive question.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 use rmux_core::{
-    Answer as Answering, Error, ErrorKind, HostKeyPrompt, KeyboardInteractivePrompt,
-    PassphrasePrompt, PasswordPrompt, Prompter, Result, Secret,
+    AgentKeyPrompt, Answer as Answering, Error, ErrorKind, HostKeyPrompt, HostKeysPrompt,
+    KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Result, Secret,
 };
 
 use crate::connect::Line;
-use crate::delivery::{PromptLine, Question};
+use crate::delivery::{KeyFacts, PromptLine, Question};
 
 /// Which questions the program has a callback for.
 #[napi(object, object_to_js = false)]
@@ -18,12 +18,14 @@ pub struct Asked {
     pub passphrase: bool,
     pub password: bool,
     pub keyboard_interactive: bool,
+    pub agent_key: bool,
+    pub host_keys: bool,
 }
 
 /// The answer to a question. With neither field the program declines.
 #[napi(object, object_to_js = false)]
 pub struct Answer {
-    /// Whether to trust the host key.
+    /// Whether to trust the host key, to keep the key, or to write the host keys down.
     pub accepted: Option<bool>,
     /// The passphrase or password, or one answer for each prompt.
     pub secrets: Option<Vec<String>>,
@@ -66,6 +68,10 @@ impl Prompts {
         }
     }
 
+    async fn agreed(&self, asked: bool, question: Question) -> Result<bool> {
+        Ok(asked && self.ask(question).await?.accepted == Some(true))
+    }
+
     async fn secret(&self, asked: bool, question: Question) -> Result<Option<Secret>> {
         if !asked {
             return Ok(None);
@@ -90,25 +96,32 @@ fn question(kind: &str, host: &str) -> Question {
         name: None,
         instructions: None,
         prompts: None,
+        comment: None,
+        learned: None,
+        outdated: None,
     }
+}
+
+/// Keys, as a question shows them.
+fn shown(keys: &[rmux_core::KeyFingerprint]) -> Vec<KeyFacts> {
+    let one = |key: &rmux_core::KeyFingerprint| KeyFacts {
+        algorithm: key.algorithm.clone(),
+        fingerprint: key.fingerprint.clone(),
+    };
+    keys.iter().map(one).collect()
 }
 
 impl Prompter for Prompts {
     fn host_key<'a>(&'a self, prompt: &'a HostKeyPrompt) -> Answering<'a, bool> {
-        Box::pin(async move {
-            if !self.asked.host_key {
-                return Ok(false);
-            }
-            let answer = self
-                .ask(Question {
-                    known_as: Some(prompt.known_as.clone()),
-                    algorithm: Some(prompt.algorithm.clone()),
-                    fingerprint: Some(prompt.fingerprint.clone()),
-                    ..question("hostKey", &prompt.host)
-                })
-                .await?;
-            Ok(answer.accepted == Some(true))
-        })
+        Box::pin(self.agreed(
+            self.asked.host_key,
+            Question {
+                known_as: Some(prompt.known_as.clone()),
+                algorithm: Some(prompt.algorithm.clone()),
+                fingerprint: Some(prompt.fingerprint.clone()),
+                ..question("hostKey", &prompt.host)
+            },
+        ))
     }
 
     fn passphrase<'a>(&'a self, prompt: &'a PassphrasePrompt) -> Answering<'a, Option<Secret>> {
@@ -158,5 +171,29 @@ impl Prompter for Prompts {
                 .secrets
                 .map(|secrets| secrets.into_iter().map(Secret::new).collect()))
         })
+    }
+
+    fn agent_key<'a>(&'a self, prompt: &'a AgentKeyPrompt) -> Answering<'a, bool> {
+        Box::pin(self.agreed(
+            self.asked.agent_key,
+            Question {
+                path: Some(prompt.path.display().to_string()),
+                comment: Some(prompt.comment.clone()),
+                fingerprint: Some(prompt.fingerprint.clone()),
+                ..question("agentKey", &prompt.host)
+            },
+        ))
+    }
+
+    fn host_keys<'a>(&'a self, prompt: &'a HostKeysPrompt) -> Answering<'a, bool> {
+        Box::pin(self.agreed(
+            self.asked.host_keys,
+            Question {
+                known_as: Some(prompt.known_as.clone()),
+                learned: Some(shown(&prompt.learned)),
+                outdated: Some(shown(&prompt.outdated)),
+                ..question("hostKeys", &prompt.host)
+            },
+        ))
     }
 }

@@ -6,16 +6,21 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Pool, connect } from '../index.mjs';
-import { startServer, until } from './testd.mjs';
+import { startAgent, startServer, until } from './testd.mjs';
 
 let server;
+let agent;
 before(async () => {
+  agent = await startAgent();
   server = await startServer([
     ...['--embedded', '--passphrase', 'key words', '--password', 'open sesame'],
     ...['--question', 'Colour? =red', '--question', 'Another? =blue'],
   ]);
 });
-after(() => server?.stop());
+after(async () => {
+  await agent?.stop();
+  await server?.stop();
+});
 
 let files = 0;
 /** Options of a connection that asks one kind of question, which `callback` answers. */
@@ -59,6 +64,16 @@ const KINDS = {
     right: ({ prompts }) => prompts.map(({ text }) => (text.includes('Colour') ? 'red' : 'blue')),
     declined: 'AUTH_FAILED',
     wrong: [5, 'red', ['red', 5]],
+  },
+  agentKey: {
+    options: (callback) => ({
+      options: { ...server.options.options, IdentityAgent: agent.socket, AddKeysToAgent: 'ask' },
+      agentKey: callback,
+    }),
+    // Once it is in the agent, nobody is asked any more: test/questions.test.mjs says yes.
+    right: () => false,
+    declined: undefined,
+    wrong: [],
   },
 };
 
@@ -113,7 +128,8 @@ for (const [name, kind] of Object.entries(KINDS)) {
 
     test('it declines', async () => {
       for (const nothing of [undefined, null]) {
-        await assert.rejects(to(() => nothing), { name: 'RmuxError', code: kind.declined });
+        if (kind.declined === undefined) await (await to(() => nothing)).close();
+        else await assert.rejects(to(() => nothing), { name: 'RmuxError', code: kind.declined });
       }
     });
 
@@ -187,6 +203,32 @@ for (const pooled of [false, true]) {
       await until('the question is taken back', () => asked.aborted);
     } finally {
       await hasty.stop();
+    }
+  });
+}
+
+for (const pooled of [false, true]) {
+  test(`the connection dies after the login while a question is open${pooled ? ', of a pool' : ''}`, async () => {
+    const sshd = await startServer();
+    try {
+      let asked;
+      const options = {
+        ...sshd.options,
+        options: { ...sshd.options.options, IdentityAgent: agent.socket, AddKeysToAgent: 'ask' },
+        agentKey: (prompt, { signal }) => {
+          asked = signal;
+          return new Promise(() => {});
+        },
+      };
+      const connecting = pooled ? new Pool(options).session(sshd.host) : connect(sshd.host, options);
+      connecting.catch(() => {});
+      await until('it is asked', () => asked !== undefined);
+      await sshd.tell('kill-connections');
+      await assert.rejects(connecting, { name: 'RmuxError', code: 'DISCONNECTED' });
+      await until('the question is taken back', () => asked.aborted);
+      assert.deepEqual(agent.keys(), []);
+    } finally {
+      await sshd.stop();
     }
   });
 }

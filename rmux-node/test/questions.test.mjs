@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { connect } from '../index.mjs';
-import { runProgram, startServer } from './testd.mjs';
+import { fingerprint, publicKey, runProgram, startAgent, startServer } from './testd.mjs';
 
 let server;
 let byPassword;
@@ -213,6 +213,35 @@ test('name, instructions and echo of each round', async () => {
     }
   } finally {
     await asking.stop();
+  }
+});
+
+test('a key is given to the agent on true only', async () => {
+  const agent = await startAgent();
+  try {
+    const prompts = [];
+    const visit = async (answer) => {
+      const agentKey = async (prompt) => {
+        prompts.push(prompt);
+        await sleep(10);
+        return answer;
+      };
+      const options = { ...server.options.options, IdentityAgent: agent.socket, AddKeysToAgent: 'ask' };
+      await (await connect('127.0.0.1', { ...server.options, options, agentKey })).close();
+    };
+    for (const no of [false, undefined, null, 'yes', 1]) {
+      await visit(no);
+      assert.deepEqual(agent.keys(), []);
+    }
+    await visit(true);
+    const key = server.client_key;
+    assert.deepEqual(agent.keys(), [publicKey(key)]);
+    // From now on the agent signs, and nobody is asked.
+    await visit(true);
+    const expected = { host: '127.0.0.1', path: key, comment: 'rmux-testkit', fingerprint: fingerprint(key) };
+    assert.deepEqual(prompts, Array(6).fill(expected));
+  } finally {
+    await agent.stop();
   }
 });
 

@@ -1,7 +1,7 @@
 // Starts the test server of rmux-testkit: a real sshd with its own keys, stopped with its parent.
 
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -60,6 +60,47 @@ function connectOptions(facts) {
     configFile: false,
     options: { UserKnownHostsFile: facts.known_hosts, IdentitiesOnly: 'yes' },
   };
+}
+
+/** Starts an ssh-agent that holds nothing yet. */
+export async function startAgent() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rmux-agent-'));
+  const socket = path.join(folder, 'agent');
+  // Given a command, the agent lives as long as it does.
+  const life = spawn('ssh-agent', ['-a', socket, 'cat'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const ended = new Promise((resolve) => life.once('close', resolve));
+  life.once('error', (error) => {
+    throw new Error('cannot run ssh-agent (Debian: openssh-client)', { cause: error });
+  });
+  await until('the agent listens', () => existsSync(socket));
+  return {
+    socket,
+    /** The public keys it holds, each as type and base64. */
+    keys() {
+      const env = { ...process.env, SSH_AUTH_SOCK: socket };
+      const { status, stdout } = spawnSync('ssh-add', ['-L'], { env, encoding: 'utf8' });
+      return status === 0 ? stdout.trim().split('\n').map(typeAndKey) : [];
+    },
+    async stop() {
+      life.stdin.end();
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The public half of a private key file, as type and base64. */
+export function publicKey(file) {
+  return typeAndKey(readFileSync(`${file}.pub`, 'utf8'));
+}
+
+function typeAndKey(line) {
+  return line.trim().split(' ').slice(0, 2).join(' ');
+}
+
+/** A key's fingerprint, as ssh-keygen prints it. */
+export function fingerprint(file) {
+  return execFileSync('ssh-keygen', ['-l', '-f', file], { encoding: 'utf8' }).split(' ')[1];
 }
 
 /** Lines of an ssh_config that name servers, and nothing of the user's. */

@@ -31,6 +31,9 @@ export async function connecting(): Promise<Session> {
     passphrase: async ({ path }, { signal }) => (signal.aborted ? undefined : path),
     keyboardInteractive: ({ prompts }) => prompts.map(({ text, echo }) => (echo ? text : '')),
     hostKeyPolicy: async ({ fingerprint }) => fingerprint === 'SHA256:x',
+    agentKey: ({ path, comment, fingerprint }) => [path, comment].includes(fingerprint),
+    hostKeys: async ({ knownAs, learned, outdated }, { signal }) =>
+      !signal.aborted && [...learned, ...outdated].every(({ algorithm }) => algorithm !== knownAs),
     connectTimeout: 1000,
     keepalive: { interval: 1000, count: 3 },
     onEvent: (event) => {
@@ -44,6 +47,8 @@ export async function connecting(): Promise<Session> {
   await connect('dev', { prot: 22 });
   // @ts-expect-error: a policy that does not exist
   await connect('dev', { hostKeyPolicy: 'yes' });
+  // @ts-expect-error: an answer is yes or no
+  await connect('dev', { agentKey: () => 'yes' });
   // @ts-expect-error: sessions come from connect
   new Session();
   return connect('dev', options);

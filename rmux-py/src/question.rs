@@ -1,19 +1,21 @@
 //! Questions of connecting, on their way to the program's callbacks and back.
 //!
 //! A callback runs where the program waits: in a thread that connects, or on an event loop. So the
-//! prompter only passes the question on and awaits the answer.
+//! prompter only passes the question on and awaits the answer. A question that comes up later, when
+//! nobody waits, goes to the program by a way of its own.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use rmux_core::{
-    Answer, Error, ErrorKind, HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt,
-    PasswordPrompt, Prompter, Secret,
+    AgentKeyPrompt, Answer, Error, ErrorKind, HostKeyPrompt, HostKeysPrompt, KeyFingerprint,
+    KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Secret,
 };
 use tokio::sync::oneshot;
 
+use crate::delivery::deliver;
 use crate::operation::Operation;
 use crate::waiting::Waiters;
 
@@ -24,6 +26,8 @@ enum Prompt {
     Passphrase(PassphrasePrompt),
     Password(PasswordPrompt),
     KeyboardInteractive(KeyboardInteractivePrompt),
+    AgentKey(AgentKeyPrompt),
+    HostKeys(HostKeysPrompt),
 }
 
 /// What was answered.
@@ -42,18 +46,23 @@ pub(crate) struct Asked {
     over: oneshot::Receiver<Infallible>,
 }
 
-/// Which questions the program has a callback for; the others are declined at once.
+/// Which questions of the login the program has a callback for; the others are declined at once.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Answers {
     pub(crate) host_key: bool,
     pub(crate) passphrase: bool,
     pub(crate) password: bool,
     pub(crate) keyboard_interactive: bool,
+    pub(crate) agent_key: bool,
 }
 
 impl Answers {
     pub(crate) fn any(self) -> bool {
-        self.host_key || self.passphrase || self.password || self.keyboard_interactive
+        self.host_key
+            || self.passphrase
+            || self.password
+            || self.keyboard_interactive
+            || self.agent_key
     }
 }
 
@@ -61,11 +70,19 @@ impl Answers {
 pub(crate) struct Passing {
     waiters: Waiters,
     answers: Answers,
+    /// Called with the questions that come up when nobody waits.
+    later: Option<Arc<Py<PyAny>>>,
 }
 
 impl Passing {
-    pub(crate) fn new(waiters: Waiters, answers: Answers) -> Self {
-        Self { waiters, answers }
+    /// `later` is called with the questions that come up when nobody waits, from a thread of rmux: it
+    /// must only pass them on. Without it they are declined.
+    pub(crate) fn new(waiters: Waiters, answers: Answers, later: Option<Py<PyAny>>) -> Self {
+        Self {
+            waiters,
+            answers,
+            later: later.map(Arc::new),
+        }
     }
 
     async fn ask(&self, prompt: Prompt, host: &str) -> rmux_core::Result<Reply> {
@@ -90,6 +107,26 @@ impl Passing {
             }
         }
         Err(cancelled(what, "gave no answer", host))
+    }
+
+    /// Asks where nobody waits. Whatever goes wrong there is told there, and is no yes.
+    async fn ask_later(&self, prompt: Prompt) -> bool {
+        let Some(later) = self.later.clone() else {
+            return false;
+        };
+        let (reply, replied) = oneshot::channel();
+        let (_wanted, over) = oneshot::channel();
+        let asked = Asked {
+            prompt,
+            reply,
+            over,
+        };
+        deliver(move |py| {
+            if let Err(error) = later.call1(py, (Question::new(asked),)) {
+                error.write_unraisable(py, None);
+            }
+        });
+        matches!(replied.await, Ok(Ok(Reply::Yes)))
     }
 }
 
@@ -145,6 +182,20 @@ impl Prompter for Passing {
             })
         })
     }
+
+    fn agent_key<'a>(&'a self, prompt: &'a AgentKeyPrompt) -> Answer<'a, bool> {
+        Box::pin(async move {
+            if !self.answers.agent_key {
+                return Ok(false);
+            }
+            let reply = self.ask(Prompt::AgentKey(prompt.clone()), &prompt.host);
+            Ok(matches!(reply.await?, Reply::Yes))
+        })
+    }
+
+    fn host_keys<'a>(&'a self, prompt: &'a HostKeysPrompt) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.ask_later(Prompt::HostKeys(prompt.clone())).await) })
+    }
 }
 
 impl Reply {
@@ -163,12 +214,22 @@ impl Prompt {
             Self::Passphrase(_) => "passphrase",
             Self::Password(_) => "password",
             Self::KeyboardInteractive(_) => "keyboard_interactive",
+            Self::AgentKey(_) => "agent_key",
+            Self::HostKeys(_) => "host_keys",
         }
     }
 }
 
+/// Keys as pairs of algorithm and fingerprint.
+fn shown(keys: &[KeyFingerprint]) -> Vec<(&str, &str)> {
+    keys.iter()
+        .map(|key| (&*key.algorithm, &*key.fingerprint))
+        .collect()
+}
+
 /// A question of connecting. One of `reply` and `fail` answers it. Letting go of it leaves it to
-/// others who wait for the same connection; where there are none, connecting ends.
+/// others who wait for the same connection; where there are none, connecting ends. `host_keys` is
+/// for nobody else, and ends nothing: there letting go of it declines.
 #[pyclass(frozen, module = "rmux._rmux")]
 pub(crate) struct Question {
     prompt: Prompt,
@@ -198,7 +259,7 @@ impl Question {
 
 #[pymethods]
 impl Question {
-    /// `host_key`, `passphrase`, `password` or `keyboard_interactive`.
+    /// `host_key`, `passphrase`, `password`, `keyboard_interactive`, `agent_key` or `host_keys`.
     #[getter]
     fn kind(&self) -> &'static str {
         self.prompt.kind()
@@ -217,19 +278,28 @@ impl Question {
                 let questions: Vec<_> = p.questions.iter().map(|q| (&q.text, q.echo)).collect();
                 (&p.host, &p.user, &p.name, &p.instructions, questions).into_pyobject(py)?
             }
+            Prompt::AgentKey(p) => {
+                (&p.host, p.path.as_os_str(), &p.comment, &p.fingerprint).into_pyobject(py)?
+            }
+            Prompt::HostKeys(p) => {
+                let (learned, outdated) = (shown(&p.learned), shown(&p.outdated));
+                (&p.host, &p.known_as, learned, outdated).into_pyobject(py)?
+            }
         };
         Ok(fields.into_any().unbind())
     }
 
-    /// Answers: a bool for a host key, a list of str for keyboard-interactive, else a str; or
-    /// None, which declines.
+    /// Answers: a bool for keys that may be trusted or kept, a list of str for
+    /// keyboard-interactive, else a str; or None, which declines.
     fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<()> {
         let reply = match &self.prompt {
             _ if answer.is_none() => Ok(Reply::Declined),
-            Prompt::HostKey(_) => answer.extract().map(|yes: bool| match yes {
-                true => Reply::Yes,
-                false => Reply::Declined,
-            }),
+            Prompt::HostKey(_) | Prompt::AgentKey(_) | Prompt::HostKeys(_) => {
+                answer.extract().map(|yes: bool| match yes {
+                    true => Reply::Yes,
+                    false => Reply::Declined,
+                })
+            }
             Prompt::Passphrase(_) | Prompt::Password(_) => answer
                 .extract()
                 .map(|secret: String| Reply::Secrets(vec![secret.into()])),
@@ -238,12 +308,20 @@ impl Question {
             }),
         };
         // The conversion's own message would show the value.
-        self.settle(reply.map_err(|_: PyErr| {
+        let reply = reply.map_err(|_: PyErr| {
             PyTypeError::new_err(format!(
                 "the {} callback returned a wrong type",
                 self.kind()
             ))
-        }))
+        });
+        match (&self.prompt, reply) {
+            // Nobody waits who could be told of it, but for the one who answers.
+            (Prompt::HostKeys(_), Err(wrong)) => {
+                self.leave();
+                Err(wrong)
+            }
+            (_, reply) => self.settle(reply),
+        }
     }
 
     /// Lets go of it.

@@ -48,6 +48,8 @@ pub(crate) struct Connecting {
     /// Called with the name of each event, and what it tells as keywords, from a thread of rmux: it
     /// must only pass it on.
     on_event: Option<Py<PyAny>>,
+    /// Called with the questions that come up when nobody waits, likewise.
+    on_question: Option<Py<PyAny>>,
 }
 
 impl Connecting {
@@ -96,9 +98,11 @@ impl Connecting {
             passphrase: has("passphrase"),
             password: has("password"),
             keyboard_interactive: has("keyboard_interactive"),
+            agent_key: has("agent_key"),
         };
-        if answers.any() {
-            config = config.prompter(Arc::new(Passing::new(waiters.clone(), answers)));
+        if answers.any() || self.on_question.is_some() {
+            let passing = Passing::new(waiters.clone(), answers, self.on_question);
+            config = config.prompter(Arc::new(passing));
         }
         Ok(config)
     }

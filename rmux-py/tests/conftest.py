@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import fixture
 import pytest
@@ -25,6 +27,18 @@ def questioner() -> Iterator[fixture.Server]:
     password = ["--password", "open sesame", "--passphrase", "key words"]
     with fixture.server("--embedded", *password, *questions) as one:
         yield one
+
+
+@pytest.fixture
+def agent() -> Iterator[fixture.Agent]:
+    """An ssh-agent."""
+    # Not the test's own folder: the name of a socket must be short.
+    with tempfile.TemporaryDirectory() as folder:
+        one = fixture.Agent(Path(folder))
+        try:
+            yield one
+        finally:
+            one.stop()
 
 
 @pytest.fixture

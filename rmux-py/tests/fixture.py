@@ -109,6 +109,47 @@ def server(*args: str) -> Iterator[Server]:
         one.stop()
 
 
+class Agent:
+    """An ssh-agent that holds nothing yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = str(folder / "agent")
+        # Given a command, the agent lives as long as it does.
+        self._life = subprocess.Popen(
+            ["ssh-agent", "-a", self.socket, "cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        eventually(lambda: os.path.exists(self.socket), "an agent (Debian: openssh-client)")
+
+    @property
+    def keys(self) -> list[str]:
+        """The public keys it holds, each as type and base64."""
+        environment = {**os.environ, "SSH_AUTH_SOCK": self.socket}
+        listed = subprocess.run(["ssh-add", "-L"], env=environment, capture_output=True, text=True)
+        assert listed.returncode in (0, 1), listed.stderr
+        lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+        return [" ".join(line.split()[:2]) for line in lines]
+
+    def stop(self) -> None:
+        assert self._life.stdin
+        self._life.stdin.close()
+        self._life.wait(PATIENCE)
+
+
+def public_key(file: str) -> str:
+    """Type and base64 of a private key's public half."""
+    return " ".join(Path(file + ".pub").read_text().split()[:2])
+
+
+def fingerprint(file: str) -> str:
+    """As ssh-keygen prints it."""
+    listed = subprocess.run(
+        ["ssh-keygen", "-l", "-f", file], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return listed.stdout.split()[1]
+
+
 def host_blocks(hosts: Iterable[tuple[str, Server]]) -> str:
     """Lines of an ``ssh_config`` that name servers, and nothing of the user's."""
     blocks = [

@@ -125,7 +125,8 @@ def test_who_is_asked_about_one_host_does_not_hold_up_another(
     """The question of a host on the way, which nobody named, is put to the first who waits."""
     config = tmp_path / "config"
     config.write_text(
-        "Host first\n PermitLocalCommand yes\n LocalCommand sleep 0.5\nHost second\n ProxyJump hop\n"
+        "Host first\n PermitLocalCommand yes\n LocalCommand sleep 0.5\n"
+        "Host second\n ProxyJump hop\n"
         f"Host hop\n IdentityFile {locked.about['client_key_encrypted']}\n IdentitiesOnly yes\n"
         + fixture.host_blocks([("first", server), ("second", server), ("hop", locked)])
     )
@@ -276,7 +277,7 @@ def test_the_settings_of_a_pool(server: fixture.Server) -> None:
                 twin(**wrong)
             assert caught.value.host is None
     with pytest.raises(TypeError):
-        rmux.Pool(server.host)  # type: ignore[misc]
+        rmux.Pool(server.host)  # type: ignore[call-arg]
     with rmux.Pool(**server.settings) as pool, pytest.raises(rmux.ConfigInvalid, match="-x"):
         pool.session("-x")
 

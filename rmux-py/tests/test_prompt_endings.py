@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[type[Any], Any, str]] = {
     "passphrase": (rmux.PassphrasePrompt, "key words", "passphrase"),
     "password": (rmux.PasswordPrompt, "open sesame", "password"),
     "keyboard_interactive": (rmux.KeyboardInteractivePrompt, None, "keyboard_interactive"),
+    "agent_key": (rmux.AgentKeyPrompt, True, "agent_key"),
 }
 
 
@@ -33,7 +34,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def asking(kind: str, questioner: fixture.Server, tmp_path: Path) -> Asking:
+def asking(
+    kind: str, questioner: fixture.Server, tmp_path: Path, request: pytest.FixtureRequest
+) -> Asking:
     """Leaves nothing open with the server."""
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}
@@ -44,6 +47,9 @@ def asking(kind: str, questioner: fixture.Server, tmp_path: Path) -> Asking:
     elif kind == "passphrase":
         options["PreferredAuthentications"] = "publickey"
         settings["identity_files"] = questioner.about["client_key_encrypted"]
+    elif kind == "agent_key":
+        agent: fixture.Agent = request.getfixturevalue("agent")
+        options.update(IdentityAgent=agent.socket, AddKeysToAgent="ask")
     else:
         options["PreferredAuthentications"] = kind.replace("_", "-")
         settings["identity_files"] = []
@@ -122,6 +128,9 @@ def test_it_answers_with_a_wrong_type(
 
 
 def test_it_declines(kind: str, asking: Asking, questioner: fixture.Server) -> None:
+    if kind == "agent_key":
+        rmux.connect(questioner.host, **asking(lambda prompt: None)).close()
+        return
     refused = rmux.HostKeyUnknown if kind == "host_key_policy" else rmux.AuthFailed
     with pytest.raises(refused):
         rmux.connect(questioner.host, **asking(lambda prompt: None))
@@ -214,6 +223,29 @@ async def test_the_connection_dies(pooled: bool) -> None:
         await hanging.ends()
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_the_connection_dies_after_the_login(
+    pooled: bool, server: fixture.Server, agent: fixture.Agent
+) -> None:
+    hanging = Hanging()
+    options = {"IdentityAgent": agent.socket, "AddKeysToAgent": "ask"}
+    settings = server.settings_with(options, agent_key=hanging)
+
+    async def connect() -> None:
+        if pooled:
+            await rmux.aio.Pool(**settings).session(server.host)
+        else:
+            await rmux.aio.connect(server.host, **settings)
+
+    connecting = asyncio.create_task(connect())
+    await asyncio.wait_for(hanging.asked.wait(), fixture.PATIENCE)
+    server.tell("kill-connections")
+    with pytest.raises(rmux.Disconnected):
+        await asyncio.wait_for(connecting, fixture.PATIENCE)
+    await hanging.ends()
+    assert agent.keys == []
+
+
 async def test_others_go_on_meanwhile(
     kind: str, asking: Asking, questioner: fixture.Server
 ) -> None:
@@ -252,5 +284,7 @@ def test_each_thread_is_asked_its_own(
         thread.start()
     for thread in started:
         thread.join(fixture.PATIENCE)
-    # A host key that one of them has remembered by then is not asked about again.
-    assert len(threads) == 3 or kind == "host_key_policy"
+    # A host key that one of them has remembered by then is not asked about again, nor is a key that
+    # the agent has got.
+    assert len(threads) == 3 or kind in ("host_key_policy", "agent_key")
+    assert threads

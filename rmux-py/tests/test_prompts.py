@@ -138,6 +138,43 @@ def test_a_passphrase(questioner: fixture.Server) -> None:
     works(questioner, questioner.settings_with(identity_files=key, passphrase="key words"))
 
 
+def test_keys_for_the_agent(server: fixture.Server, agent: fixture.Agent) -> None:
+    asked: list[rmux.AgentKeyPrompt] = []
+
+    def keep(answer: bool | None) -> dict[str, Any]:
+        def agent_key(prompt: rmux.AgentKeyPrompt) -> Any:
+            asked.append(prompt)
+            assert threading.current_thread() is threading.main_thread()
+            return answer
+
+        options = {"IdentityAgent": agent.socket, "AddKeysToAgent": "ask"}
+        return server.settings_with(options, agent_key=agent_key)
+
+    # Who is not asked gives nothing.
+    works(server, {**keep(True), "agent_key": None})
+    for no in (None, False):
+        works(server, keep(no))
+        assert agent.keys == []
+    works(server, keep(True))
+    key = server.about["client_key"]
+    assert agent.keys == [fixture.public_key(key)]
+    # From now on the agent signs, and nobody is asked.
+    works(server, keep(True))
+    expected = rmux.AgentKeyPrompt("127.0.0.1", key, "rmux-testkit", fixture.fingerprint(key))
+    assert asked == [expected] * 3
+
+
+async def test_keys_for_the_agent_in_aio(server: fixture.Server, agent: fixture.Agent) -> None:
+    async def agent_key(prompt: rmux.AgentKeyPrompt) -> bool:
+        await asyncio.sleep(0.01)
+        return prompt.path == str(server.about["client_key"])
+
+    options = {"IdentityAgent": agent.socket, "AddKeysToAgent": "ask"}
+    settings = server.settings_with(options, agent_key=agent_key)
+    async with rmux.aio.Pool(**settings) as pool, pool.session(server.host):
+        assert agent.keys == [fixture.public_key(server.about["client_key"])]
+
+
 def test_host_keys(server: fixture.Server, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     known.write_text("")

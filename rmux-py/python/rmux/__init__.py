@@ -41,8 +41,11 @@ from rmux._errors import (
 from rmux._pool import Pool
 from rmux._popen import Popen
 from rmux._prompts import (
+    AgentKeyPrompt,
     HostKeyPrompt,
+    HostKeysPrompt,
     KeyboardInteractivePrompt,
+    KeyFingerprint,
     PassphrasePrompt,
     PasswordPrompt,
     Question,
@@ -56,6 +59,7 @@ _rmux.start_logging()
 __all__ = [
     "DEVNULL",
     "PIPE",
+    "AgentKeyPrompt",
     "AlreadyExists",
     "AuthFailed",
     "CalledProcessError",
@@ -74,8 +78,10 @@ __all__ = [
     "HostKeyPrompt",
     "HostKeyRevoked",
     "HostKeyUnknown",
+    "HostKeysPrompt",
     "IOFailed",
     "InvalidInput",
+    "KeyFingerprint",
     "KeyboardInteractivePrompt",
     "LimitExceeded",
     "NonZeroExit",

@@ -7,7 +7,15 @@ from types import TracebackType
 from typing import Literal, Optional, Union
 
 from rmux import _events, _prompts, _rmux, _settings
-from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._background import Background, in_a_thread
+from rmux._prompts import (
+    AgentKeyPrompt,
+    HostKeyPrompt,
+    HostKeysPrompt,
+    KeyboardInteractivePrompt,
+    PassphrasePrompt,
+    PasswordPrompt,
+)
 from rmux._session import Session, _open_pools
 from rmux._settings import MatchExec, Options, Path, SessionEvent
 
@@ -45,6 +53,8 @@ class Pool:
         host_key_policy: Union[
             Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], bool], None
         ] = None,
+        agent_key: Optional[Callable[[AgentKeyPrompt], bool]] = None,
+        host_keys: Optional[Callable[[HostKeysPrompt], bool]] = None,
         danger_accept_any_host_key: bool = False,
         connect_timeout: Optional[float] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
@@ -55,11 +65,22 @@ class Pool:
         ``ssh``. ``linger`` is 0 unless set; ``math.inf`` is for as long as the pool lives.
 
         Callbacks run in a thread that waits in :meth:`session`: of those who asked for that very
-        host, or else of all, the first. Where it is interrupted, the next one is asked.
+        host, or else of all, the first. Where it is interrupted, the next one is asked. Only
+        ``host_keys`` is called in a thread of its own.
         """
-        callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+        callbacks = _prompts.callbacks(
+            host_key=host_key_policy,
+            password=password,
+            passphrase=passphrase,
+            keyboard_interactive=keyboard_interactive,
+            agent_key=agent_key,
+            host_keys=host_keys,
+        )
         self._answer = _prompts.answering(callbacks)
-        self._observer = None if on_event is None else _settings.Observer(on_event, _events.run)
+        observer = None if on_event is None else _settings.Observer(on_event, _events.run)
+        background = Background(in_a_thread(callbacks))
+        # It and each of its sessions hold what hears of them and answers for them.
+        self._held = (observer, background)
         wanted = _settings.wanted(
             "connect",
             None,
@@ -77,7 +98,8 @@ class Pool:
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
             callbacks=callbacks,
-            observer=self._observer,
+            observer=observer,
+            background=background,
         )
         self._native = _rmux.Pool(wanted, connecting, linger=linger)
         _open_pools.add(self)
@@ -90,12 +112,12 @@ class Pool:
         :meth:`Session.release`, or by letting go of it.
         """
         native = self._native.session(host).wait(None, self._answer)
-        return Session(native, self._observer, pooled=True)
+        return Session(native, self._held, pooled=True)
 
     def sessions(self) -> list[Session]:
         """The sessions that are connected now, those of hosts on the way among them, in no order:
         objects to be given back, like those of :meth:`session`."""
-        return [Session(one, self._observer, pooled=True) for one in self._native.sessions()]
+        return [Session(one, self._held, pooled=True) for one in self._native.sessions()]
 
     def close(self) -> None:
         """Closes all sessions that are connected now, whoever uses them. The pool can be used

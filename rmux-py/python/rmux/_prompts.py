@@ -65,12 +65,56 @@ class KeyboardInteractivePrompt:
     questions: tuple[Question, ...]
 
 
+@dataclass(frozen=True)
+class AgentKeyPrompt:
+    """A private key let the user in, and the agent could keep it, as ``AddKeysToAgent ask`` has it.
+    Answer True to give it to the agent."""
+
+    host: str
+    #: The key file.
+    path: str
+    #: The key's comment, or the file's name where it has none.
+    comment: str
+    #: As OpenSSH prints it: ``SHA256:`` and base64.
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KeyFingerprint:
+    """A key, as a question shows it."""
+
+    #: For example ``ssh-ed25519``.
+    algorithm: str
+    #: As OpenSSH prints it: ``SHA256:`` and base64.
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class HostKeysPrompt:
+    """A trusted server has other host keys than ``known_hosts`` says, and has proved that they are
+    its own; ``UpdateHostKeys ask`` has it so. Answer True to write them down."""
+
+    host: str
+    #: The name it is looked up by in ``known_hosts``, for example ``[127.0.0.1]:2222``.
+    known_as: str
+    #: The keys that would be added.
+    learned: tuple[KeyFingerprint, ...]
+    #: The keys that would be removed: the server has them no more.
+    outdated: tuple[KeyFingerprint, ...]
+
+
 #: What answers each kind of question.
 Callbacks = dict[str, Callable[[Any], Any]]
 
 
 def callbacks(
-    host_key: Any, password: Any, passphrase: Any, keyboard_interactive: Any
+    *,
+    host_key: Any,
+    password: Any,
+    passphrase: Any,
+    keyboard_interactive: Any,
+    agent_key: Any,
+    host_keys: Any,
 ) -> Callbacks:
     """The callbacks among these keywords of ``connect``."""
     found: Callbacks = {}
@@ -85,6 +129,10 @@ def callbacks(
         found["passphrase"] = lambda prompt: passphrase if prompt.attempt == 1 else None
     if keyboard_interactive is not None:
         found["keyboard_interactive"] = keyboard_interactive
+    if agent_key is not None:
+        found["agent_key"] = agent_key
+    if host_keys is not None:
+        found["host_keys"] = host_keys
     return found
 
 
@@ -116,6 +164,12 @@ def prompt_of(question: _rmux.Question) -> object:
         return PassphrasePrompt(*fields)
     if question.kind == "password":
         return PasswordPrompt(*fields)
+    if question.kind == "agent_key":
+        return AgentKeyPrompt(*fields)
+    if question.kind == "host_keys":
+        host, known_as, *keys = fields
+        learned, outdated = (tuple(KeyFingerprint(*each) for each in some) for some in keys)
+        return HostKeysPrompt(host, known_as, learned, outdated)
     host, user, name, instructions, questions = fields
     questions = tuple(Question(*each) for each in questions)
     return KeyboardInteractivePrompt(host, user, name, instructions, questions)

@@ -11,10 +11,18 @@ from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
 
 from rmux import _command, _events, _prompts, _rmux, _settings
+from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error
 from rmux._popen import Popen
-from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._prompts import (
+    AgentKeyPrompt,
+    HostKeyPrompt,
+    HostKeysPrompt,
+    KeyboardInteractivePrompt,
+    PassphrasePrompt,
+    PasswordPrompt,
+)
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
 
 #: How long the end of the program waits for a session to close, in seconds.
@@ -38,6 +46,8 @@ def connect(
     host_key_policy: Union[
         Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], bool], None
     ] = None,
+    agent_key: Optional[Callable[[AgentKeyPrompt], bool]] = None,
+    host_keys: Optional[Callable[[HostKeysPrompt], bool]] = None,
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
@@ -60,11 +70,28 @@ def connect(
     - ``connect_timeout``: in seconds, 15 unless the configuration says otherwise. The time that a
       callback takes is not counted.
 
-    Callbacks run in this thread; ``on_event`` is called from a thread of rmux. The session is
-    shared with nobody: a :class:`Pool` shares.
+    - ``agent_key``: whether to give a key that let the user in to the agent. Asked only where
+      ``AddKeysToAgent`` is ``ask``.
+    - ``host_keys``: whether to write down that a trusted server's host keys have changed. Asked
+      only where ``UpdateHostKeys`` is ``ask``.
+
+    Callbacks run in this thread; ``on_event`` is called from a thread of rmux. Only ``host_keys``
+    is asked later, while the session goes on and nothing waits for the answer: it is called in a
+    thread of its own, which the end of the program does not wait for, and once the session has
+    ended its answer counts for nothing. What it raises is told as for any thread, and is a no.
+
+    The session is shared with nobody: a :class:`Pool` shares.
     """
-    callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+    callbacks = _prompts.callbacks(
+        host_key=host_key_policy,
+        password=password,
+        passphrase=passphrase,
+        keyboard_interactive=keyboard_interactive,
+        agent_key=agent_key,
+        host_keys=host_keys,
+    )
     observer = None if on_event is None else _settings.Observer(on_event, _events.run)
+    background = Background(in_a_thread(callbacks))
     wanted = _settings.wanted(
         "connect",
         host,
@@ -83,9 +110,11 @@ def connect(
         connect_timeout=connect_timeout,
         callbacks=callbacks,
         observer=observer,
+        background=background,
     )
     operation = _rmux.connect(host, wanted, connecting)
-    return Session(operation.wait(None, _prompts.answering(callbacks)), observer)
+    native = operation.wait(None, _prompts.answering(callbacks))
+    return Session(native, (observer, background))
 
 
 class Session:
@@ -100,12 +129,13 @@ class Session:
     def __init__(
         self,
         native: _rmux.Session,
-        observer: Optional[_settings.Observer] = None,
+        held: object = None,
         *,
         pooled: bool = False,
     ) -> None:
         self._native = native
-        self._observer = observer
+        # What hears of it and answers for it lives as long as it does.
+        self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
         _open_sessions.add(self)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Optional, Union
 
 from rmux import _rmux
+from rmux._background import Background
 from rmux._errors import Error, exception
 from rmux._prompts import Callbacks
 
@@ -56,8 +57,8 @@ class SessionEvent:
 
 
 class Observer:
-    """Holds ``on_event`` for a session or a pool, which hold this: the native half has a weak reference
-    only, so that a callback that knows its session keeps neither alive."""
+    """Holds ``on_event`` for a session or a pool, which hold this: the native half has a weak
+    reference only, so that a callback that knows its session keeps neither alive."""
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class Connecting(NamedTuple):
     connect_timeout: Optional[float]
     answers: list[str]
     on_event: Optional[Callable[..., None]]
+    on_question: Optional[Callable[[_rmux.Question], None]]
 
 
 def connecting(
@@ -145,6 +147,7 @@ def connecting(
     connect_timeout: Optional[float],
     callbacks: Callbacks,
     observer: Optional[Observer],
+    background: Background,
 ) -> Connecting:
     """These keywords as the native half takes them; an error tells of the host."""
     if danger_accept_any_host_key:
@@ -162,6 +165,7 @@ def connecting(
         connect_timeout,
         list(callbacks),
         None if observer is None else observer.sink(),
+        background.sink() if "host_keys" in callbacks else None,
     )
 
 

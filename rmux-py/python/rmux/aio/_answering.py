@@ -30,11 +30,13 @@ class Answering:
         for task in list(self._tasks):
             task.cancel()
 
+    async def _answered(self, question: _rmux.Question) -> object:
+        answer = self._callbacks[question.kind](_prompts.prompt_of(question))
+        return await answer if inspect.isawaitable(answer) else answer
+
     async def _answer(self, question: _rmux.Question) -> None:
         try:
-            answer = self._callbacks[question.kind](_prompts.prompt_of(question))
-            if inspect.isawaitable(answer):
-                answer = await answer
+            answer = await self._answered(question)
         except BaseException as error:
             # Connecting ends with this as the cause.
             question.fail(error)
@@ -42,3 +44,19 @@ class Answering:
                 raise
         else:
             question.reply(answer)
+
+
+class AnsweringLater(Answering):
+    """The same for a session that goes on: nobody waits there whom a failure could be told."""
+
+    async def _answer(self, question: _rmux.Question) -> None:
+        try:
+            question.reply(await self._answered(question))
+        except Exception as error:
+            question.leave()
+            message = f"the {question.kind} callback failed"
+            context = {"message": message, "exception": error, "task": asyncio.current_task()}
+            asyncio.get_running_loop().call_exception_handler(context)
+        except BaseException:
+            question.leave()
+            raise

@@ -9,11 +9,19 @@ from types import TracebackType
 from typing import Literal, Optional, TypeVar, Union
 
 from rmux import _prompts, _rmux, _settings
-from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._background import Background
+from rmux._prompts import (
+    AgentKeyPrompt,
+    HostKeyPrompt,
+    HostKeysPrompt,
+    KeyboardInteractivePrompt,
+    PassphrasePrompt,
+    PasswordPrompt,
+)
 from rmux._session import _open_pools
 from rmux._settings import MatchExec, Options, Path, SessionEvent
 from rmux.aio._answering import Answering
-from rmux.aio._session import Session
+from rmux.aio._session import Session, later
 from rmux.aio._settle import Opening, run_on, settle
 
 T = TypeVar("T")
@@ -48,6 +56,8 @@ class Pool:
         host_key_policy: Union[
             Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], _Answer[bool]], None
         ] = None,
+        agent_key: Optional[Callable[[AgentKeyPrompt], _Answer[bool]]] = None,
+        host_keys: Optional[Callable[[HostKeysPrompt], _Answer[bool]]] = None,
         danger_accept_any_host_key: bool = False,
         connect_timeout: Optional[float] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
@@ -58,12 +68,22 @@ class Pool:
         They run on one event loop, whichever loop asks: that on which the pool was made, or else
         first asked for a session. Once that one is closed, the next that asks takes its place.
         ``on_event`` is called there, too. A callback is cancelled when nobody waits for what it
-        answers any more.
+        answers any more, and ``host_keys`` when the session ends.
         """
-        callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+        callbacks = _prompts.callbacks(
+            host_key=host_key_policy,
+            password=password,
+            passphrase=passphrase,
+            keyboard_interactive=keyboard_interactive,
+            agent_key=agent_key,
+            host_keys=host_keys,
+        )
         self._home = _Home()
         self._answering = Answering(callbacks)
-        self._observer = None if on_event is None else _settings.Observer(on_event, self._home.run)
+        observer = None if on_event is None else _settings.Observer(on_event, self._home.run)
+        background = Background(later(callbacks, self._home.run))
+        # It and each of its sessions hold what hears of them and answers for them.
+        self._held = (observer, background)
         wanted = _settings.wanted(
             "connect",
             None,
@@ -81,7 +101,8 @@ class Pool:
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
             callbacks=callbacks,
-            observer=self._observer,
+            observer=observer,
+            background=background,
         )
         self._native = _rmux.Pool(wanted, connecting, linger=linger)
         _open_pools.add(self)
@@ -95,12 +116,12 @@ class Pool:
         self._home.settle_down()
         operation = self._native.session(host)
         native = await settle(operation, self._answering, self._home.run)
-        return Session(native, self._observer, pooled=True)
+        return Session(native, self._held, pooled=True)
 
     def sessions(self) -> list[Session]:
         """The sessions that are connected now, those of hosts on the way among them, in no order:
         objects to be given back, like those of :meth:`session`."""
-        return [Session(one, self._observer, pooled=True) for one in self._native.sessions()]
+        return [Session(one, self._held, pooled=True) for one in self._native.sessions()]
 
     async def close(self) -> None:
         """Closes all sessions that are connected now, whoever uses them. The pool can be used

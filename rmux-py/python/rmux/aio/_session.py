@@ -9,14 +9,22 @@ from types import TracebackType
 from typing import Any, Literal, Optional, TypeVar, Union, overload
 
 from rmux import _command, _prompts, _rmux, _settings
+from rmux._background import Background
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import Error
-from rmux._prompts import HostKeyPrompt, KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt
+from rmux._prompts import (
+    AgentKeyPrompt,
+    HostKeyPrompt,
+    HostKeysPrompt,
+    KeyboardInteractivePrompt,
+    PassphrasePrompt,
+    PasswordPrompt,
+)
 from rmux._session import _open_sessions, completed, terminal, told
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
-from rmux.aio._answering import Answering
+from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._popen import Popen
-from rmux.aio._settle import Opening, run_on, settle
+from rmux.aio._settle import Call, Opening, run_on, settle
 
 T = TypeVar("T")
 _Answer = Union[T, Awaitable[T]]
@@ -39,6 +47,8 @@ def connect(
     host_key_policy: Union[
         Literal["strict", "accept-new", "ask"], Callable[[HostKeyPrompt], _Answer[bool]], None
     ] = None,
+    agent_key: Optional[Callable[[AgentKeyPrompt], _Answer[bool]]] = None,
+    host_keys: Optional[Callable[[HostKeysPrompt], _Answer[bool]]] = None,
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
@@ -46,13 +56,23 @@ def connect(
     """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
 
     The settings are those of :func:`rmux.connect`. Callbacks run on the event loop and may be
-    coroutine functions; ``on_event`` is called on the event loop. The session is shared with
-    nobody: a :class:`Pool` shares.
+    coroutine functions; ``on_event`` is called on the event loop. ``host_keys`` is asked while the
+    session goes on, and is cancelled when that ends; what it raises is told to the loop's exception
+    handler. The session is shared with nobody: a :class:`Pool` shares.
     """
-    callbacks = _prompts.callbacks(host_key_policy, password, passphrase, keyboard_interactive)
+    callbacks = _prompts.callbacks(
+        host_key=host_key_policy,
+        password=password,
+        passphrase=passphrase,
+        keyboard_interactive=keyboard_interactive,
+        agent_key=agent_key,
+        host_keys=host_keys,
+    )
 
     async def making() -> Session:
-        observer = None if on_event is None else _settings.Observer(on_event, _runner())
+        runner = _runner()
+        observer = None if on_event is None else _settings.Observer(on_event, runner)
+        background = Background(later(callbacks, runner))
         wanted = _settings.wanted(
             "connect",
             host,
@@ -71,19 +91,28 @@ def connect(
             connect_timeout=connect_timeout,
             callbacks=callbacks,
             observer=observer,
+            background=background,
         )
         answering = Answering(callbacks)
         try:
             operation = _rmux.connect(host, wanted, connecting)
-            return Session(await settle(operation, answering), observer)
+            return Session(await settle(operation, answering), (observer, background))
         finally:
             answering.cancel()
 
     return Opening(making())
 
 
-def _runner() -> Callable[[Callable[[], None]], None]:
+def _runner() -> Callable[[Call], None]:
     return functools.partial(run_on, asyncio.get_running_loop())
+
+
+def later(
+    callbacks: _prompts.Callbacks, run: Callable[[Call], object]
+) -> Callable[[_rmux.Question], object]:
+    """Has the callbacks answer on the loop of ``run``, while the session goes on."""
+    answering = AnsweringLater(callbacks)
+    return lambda question: run(functools.partial(answering, question))
 
 
 class Session:
@@ -98,12 +127,13 @@ class Session:
     def __init__(
         self,
         native: _rmux.Session,
-        observer: Optional[_settings.Observer] = None,
+        held: object = None,
         *,
         pooled: bool = False,
     ) -> None:
         self._native = native
-        self._observer = observer
+        # What hears of it and answers for it lives as long as it does.
+        self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
         _open_sessions.add(self)
