@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Pause};
 use crate::error::Result;
 use crate::host::Host;
 use crate::prompt::{
@@ -46,6 +46,12 @@ impl Asker {
         self.prompter.is_some()
     }
 
+    /// Who is asked, and the pause that lasts as long as the question.
+    fn begin(&self) -> Option<(&dyn Prompter, Pause)> {
+        let prompter = self.prompter.as_deref()?;
+        Some((prompter, self.deadline.pause()))
+    }
+
     /// Whether to trust a host key.
     pub(crate) async fn host_key(
         &self,
@@ -53,10 +59,9 @@ impl Asker {
         algorithm: &str,
         fingerprint: &str,
     ) -> Result<bool> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(false);
         };
-        let _pause = self.deadline.pause();
         prompter
             .host_key(&HostKeyPrompt {
                 host: self.host.clone(),
@@ -74,10 +79,9 @@ impl Asker {
         learned: Vec<KeyFingerprint>,
         outdated: Vec<KeyFingerprint>,
     ) -> Result<bool> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(false);
         };
-        let _pause = self.deadline.pause();
         prompter
             .host_keys(&HostKeysPrompt {
                 host: self.host.clone(),
@@ -90,10 +94,9 @@ impl Asker {
 
     /// The passphrase of a key file.
     pub(crate) async fn passphrase(&self, path: &Path, attempt: u32) -> Result<Option<Secret>> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(None);
         };
-        let _pause = self.deadline.pause();
         prompter
             .passphrase(&PassphrasePrompt {
                 host: self.host.clone(),
@@ -110,10 +113,9 @@ impl Asker {
         comment: &str,
         fingerprint: &str,
     ) -> Result<bool> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(false);
         };
-        let _pause = self.deadline.pause();
         prompter
             .agent_key(&AgentKeyPrompt {
                 host: self.host.clone(),
@@ -126,10 +128,9 @@ impl Asker {
 
     /// The account's password.
     pub(crate) async fn password(&self, attempt: u32) -> Result<Option<Secret>> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(None);
         };
-        let _pause = self.deadline.pause();
         prompter
             .password(&PasswordPrompt {
                 host: self.host.clone(),
@@ -146,10 +147,9 @@ impl Asker {
         instructions: String,
         questions: Vec<Question>,
     ) -> Result<Option<Vec<Secret>>> {
-        let Some(prompter) = &self.prompter else {
+        let Some((prompter, _pause)) = self.begin() else {
             return Ok(None);
         };
-        let _pause = self.deadline.pause();
         prompter
             .keyboard_interactive(&KeyboardInteractivePrompt {
                 host: self.host.clone(),

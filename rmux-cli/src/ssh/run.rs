@@ -78,7 +78,7 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
     if plan.background && parent.is_none() {
         return background::start(&mut endings).await;
     }
-    if let Some(refusal) = warn_of_forwards(&host, args, &config).await {
+    if let Some(refusal) = warn_of_forwards(&host) {
         return failed(refusal);
     }
     if plan.terminal_missed {
@@ -127,18 +127,11 @@ async fn print_settings(args: &Args, config: &Config) -> Outcome {
 
 /// Says which forwards of the settings there will not be. One of them is the refusal if the
 /// settings want all or nothing.
-async fn warn_of_forwards(host: &Host, args: &Args, config: &Config) -> Option<String> {
+fn warn_of_forwards(host: &Host) -> Option<String> {
     for setting in &host.ignored {
         let Some((_, name)) = FORWARDS.iter().find(|(key, _)| *key == setting.key) else {
             continue;
         };
-        // Among the ignored, it may also say that there is to be none.
-        if setting.key == "tunnel"
-            && let Ok(resolved) = rmux_core::resolve(&args.destination, config).await
-            && matches!(resolved.first("tunnel"), Some("no" | "false"))
-        {
-            continue;
-        }
         let text = format!("{}: {name} is not supported yet", setting.origin);
         if host.exit_on_forward_failure {
             return Some(text);

@@ -130,4 +130,15 @@ mod tests {
         assert_eq!(limit("none").await, None);
         assert_eq!(limit("7").await, Some(Duration::from_secs(7)));
     }
+
+    #[tokio::test]
+    async fn what_is_not_acted_on_is_named_where_it_asks_for_something() {
+        let config = Config::new()
+            .option("Tunnel", "no")
+            .option("ControlPath", "none")
+            .option("ForwardX11", "yes");
+        let host = resolved(config).await.unwrap();
+        let keys: Vec<&str> = host.ignored.iter().map(|i| &i.key[..]).collect();
+        assert_eq!(keys, ["forwardx11"]);
+    }
 }

@@ -360,8 +360,14 @@ fn ignored(resolved: &Resolved) -> Vec<IgnoredSetting> {
     let mut ignored: Vec<IgnoredSetting> = Vec::new();
     for setting in resolved.settings() {
         let origin = setting.origin();
+        // What asks for nothing is not missed.
+        let asks = !matches!(setting.value(), "no" | "none" | "false");
         let known = ACTED_ON.contains(&setting.key());
-        if known || *origin == Origin::Default || ignored.iter().any(|i| i.key == setting.key()) {
+        if known
+            || !asks
+            || *origin == Origin::Default
+            || ignored.iter().any(|i| i.key == setting.key())
+        {
             continue;
         }
         ignored.push(IgnoredSetting {

@@ -281,15 +281,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
-#[cfg(unix)]
 async fn connect(path: &Path) -> std::io::Result<Socket> {
     Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
-}
-
-#[cfg(windows)]
-async fn connect(pipe: &Path) -> std::io::Result<Socket> {
-    let pipe = tokio::net::windows::named_pipe::ClientOptions::new().open(pipe)?;
-    Ok(Box::new(pipe))
 }
 
 #[cfg(test)]
