@@ -9,5 +9,6 @@ pub mod certificate;
 pub mod known_hosts;
 pub mod krl;
 pub mod public_key;
+pub mod sftp;
 pub mod ssh_config;
 pub mod wire;
