@@ -97,6 +97,7 @@ pub struct Config {
     pub(crate) prompter: Option<Arc<dyn Prompter>>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) keepalive: Option<(Duration, u32)>,
+    pub(crate) answer_timeout: Duration,
     pub(crate) on_event: Option<Arc<dyn Fn(SessionEvent) + Send + Sync>>,
     pub(crate) memory_budget: usize,
     pub(crate) spill_limit: u64,
@@ -119,6 +120,7 @@ impl Default for Config {
             prompter: None,
             connect_timeout: None,
             keepalive: None,
+            answer_timeout: Duration::from_secs(60),
             on_event: None,
             memory_budget: 8 << 20,
             spill_limit: 1 << 30,
@@ -248,11 +250,27 @@ impl Config {
     }
 
     /// Asks for a sign of life after `interval` of silence, and gives the link up when `count`
-    /// questions in a row stay unanswered. A zero interval turns it off. Default:
-    /// `ServerAliveInterval` and `ServerAliveCountMax` where set, else 20 s and 2.
+    /// questions in a row stay unanswered: `interval` × (`count` + 1) after the last sign. Where the
+    /// clock says that this machine or program has slept, the question is asked at once, and 5 s in
+    /// which nothing comes are enough (15 s where data waits for the server to take it).
+    ///
+    /// A zero interval turns it off. Default: `ServerAliveInterval` and `ServerAliveCountMax` where
+    /// set, else 20 s and 2.
     #[must_use]
     pub fn keepalive(mut self, interval: Duration, count: u32) -> Self {
         self.keepalive = Some((interval, count));
+        self
+    }
+
+    /// How long the server may take to answer the request for a channel, and those to run something on
+    /// one; then the call fails with [`TimedOut`](crate::ErrorKind::TimedOut), and the session goes on.
+    /// The time that messages are on their way over a slow network does not count: half of it begins
+    /// once the server has shown that it has read the request. Zero waits for ever. Default: 60 s.
+    ///
+    /// Whether a command begins that the server did not answer for is not known.
+    #[must_use]
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout.min(A_YEAR);
         self
     }
 
@@ -309,6 +327,7 @@ impl Config {
             prompter: self.prompter.clone(),
             connect_timeout: self.connect_timeout,
             keepalive: self.keepalive,
+            answer_timeout: self.answer_timeout,
             memory_budget: self.memory_budget,
             spill_limit: self.spill_limit,
             when_full: self.when_full,
@@ -332,6 +351,7 @@ impl fmt::Debug for Config {
             .field("prompter", &self.prompter.is_some())
             .field("connect_timeout", &self.connect_timeout)
             .field("keepalive", &self.keepalive)
+            .field("answer_timeout", &self.answer_timeout)
             .field("memory_budget", &self.memory_budget)
             .field("spill_limit", &self.spill_limit)
             .field("when_full", &self.when_full)

@@ -16,6 +16,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Lost;
+use super::answers::Answers;
 use super::inbox::{Exit, Inbox, Stream};
 use super::outbox::{Next, Outbox};
 use super::service::Service;
@@ -62,6 +63,20 @@ pub(crate) enum Request {
     Resize(WindowSize),
 }
 
+impl Request {
+    /// In words.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Env { .. } => "the request to set a variable",
+            Self::Pty(_) => "the request for a terminal",
+            // It may have begun all the same.
+            Self::Exec(_) | Self::Shell => "the request to run the command, which may run or not,",
+            Self::Subsystem(_) => "the request for the subsystem",
+            Self::ForwardAgent | Self::Signal(_) | Self::Resize(_) => "a request",
+        }
+    }
+}
+
 /// Settles, with an error, when the channel has ended.
 pub(crate) type End = oneshot::Receiver<()>;
 
@@ -86,6 +101,8 @@ pub(crate) struct Channel {
     inbox: Inbox,
     outbox: Outbox,
     kill_on_drop: Arc<AtomicBool>,
+    /// How long requests may stay unanswered, where they may not for ever.
+    answers: Option<Answers>,
 }
 
 impl Channel {
@@ -131,19 +148,32 @@ impl Channel {
             inbox,
             outbox,
             kill_on_drop,
+            answers: None,
         };
         (channel, end)
     }
 
+    /// The same, with requests that the server must answer in time.
+    pub(super) fn answered_within(mut self, answers: Answers) -> Self {
+        self.answers = Some(answers);
+        self
+    }
+
     /// Sends `request` and waits for the server's answer: whether it was granted.
     ///
-    /// Dropping the future does not take the request back.
+    /// An error, or dropping the future, does not take the request back.
     pub(crate) async fn ask(&self, request: Request) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
+        let what = request.what();
         let _ = self.control.send(Control::Request(request, Some(reply)));
-        match answer.await {
-            Ok(granted) => Ok(granted),
-            Err(_) => Err(self.ended_early().await),
+        let answer = match &self.answers {
+            Some(answers) => answers.within(answer).await,
+            None => Ok(answer.await),
+        };
+        match answer {
+            Ok(Ok(granted)) => Ok(granted),
+            Ok(Err(_)) => Err(self.ended_early().await),
+            Err(unanswered) => Err(unanswered.error("run", what)),
         }
     }
 

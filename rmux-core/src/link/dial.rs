@@ -17,7 +17,7 @@ use super::service::Service;
 use super::signature::LONGEST_RSA;
 use super::socket::{self, Patience};
 use super::transport::{Cutter, Transport};
-use super::watched::Watched;
+use super::watched::{Movement, Watched};
 use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
 use crate::ask::Asker;
 use crate::config::Config;
@@ -98,6 +98,8 @@ pub(super) struct Shaken {
     pub(super) service: Arc<Service>,
     /// What learns the server's host keys, and what it learns from.
     pub(super) learning: Option<(Learner, oneshot::Receiver<Announced>)>,
+    /// What moves on the connection.
+    pub(super) movement: Arc<Movement>,
 }
 
 /// Connects, exchanges keys and judges the host key, within the asker's deadline.
@@ -178,8 +180,10 @@ pub(super) async fn handshake(
         negotiated: Arc::clone(&negotiated),
     };
     let alive = keepalive(host, config);
+    let movement = Arc::new(Movement::default());
     let stream = Watched::new(
         Greeting::new(stream),
+        Arc::clone(&movement),
         alive.map(|(interval, count)| interval * (count + 1)),
     );
     let shaking = russh::client::connect_stream(engine_config, stream, handler);
@@ -204,6 +208,7 @@ pub(super) async fn handshake(
             server,
             service,
             learning: learner.map(|learner| (learner, announcement)),
+            movement,
         }),
         Ok(Err(error)) => {
             let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();
@@ -237,7 +242,7 @@ fn is_signed_as_agreed(handle: &Handle<Handler>, negotiated: &Negotiated) -> boo
 }
 
 /// The sign of life to ask for, and how many may stay unanswered; none where it is turned off.
-fn keepalive(host: &Host, config: &Config) -> Option<(Duration, u32)> {
+pub(super) fn keepalive(host: &Host, config: &Config) -> Option<(Duration, u32)> {
     let (interval, count) = config.keepalive.unwrap_or((
         host.alive_interval.unwrap_or(KEEPALIVE.0),
         host.alive_count.unwrap_or(KEEPALIVE.1),

@@ -7,6 +7,7 @@
 mod agent;
 mod agent_forward;
 mod algorithms;
+mod answers;
 mod authenticate;
 mod channel;
 mod dial;
@@ -18,6 +19,7 @@ mod keys;
 mod marker;
 mod outbox;
 mod program;
+mod pulse;
 mod service;
 mod signature;
 mod socket;
@@ -33,6 +35,7 @@ use tokio::sync::watch;
 
 pub(crate) use agent_forward::forwarded_agent;
 pub use algorithms::engine_algorithms;
+pub(crate) use answers::Unanswered;
 pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};
@@ -44,10 +47,12 @@ use crate::ask::Asker;
 use crate::config::{Config, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
+use answers::Answers;
 use dial::{Severer, Shaken};
 use handler::Handler;
 use host_keys::Learning;
 use inbox::Limits;
+use pulse::SleptThrough;
 use service::Service;
 
 /// Defaults of the design: connecting takes at most this long.
@@ -121,6 +126,7 @@ pub(crate) struct Link {
     severer: Severer,
     service: Arc<Service>,
     learning: Option<Learning>,
+    answers: Answers,
     limits: Limits,
 }
 
@@ -129,6 +135,8 @@ pub(crate) struct Link {
 pub(crate) enum OpenError {
     /// The server has no room now, or does not allow it.
     Refused(String),
+    /// The server has not answered in time. Should it grant the channel after all, that is closed.
+    Unanswered(Unanswered),
     /// The link is gone; [`Lost`] tells why.
     Lost,
 }
@@ -154,6 +162,7 @@ impl Link {
             server,
             service,
             learning,
+            movement,
         } = dial::handshake(host, config, asker, &report, via).await?;
         let server = server.get().map(String::as_str).unwrap_or_default();
         let login = authenticate::authenticate(&mut handle, host, config, asker, &lost, server);
@@ -169,6 +178,11 @@ impl Link {
         let binding = handle.agent_session_binding().cloned();
         agents.begin(binding, lost.clone(), Arc::clone(&service));
         let handle = Arc::new(handle);
+        if dial::keepalive(host, config).is_some() {
+            pulse::watch(&handle, Arc::clone(&movement), lost.clone());
+        }
+        let patience = config.answer_timeout;
+        let answers = Answers::new(lost.host.clone(), &handle, movement, patience);
         let learning =
             learning.map(|(learner, keys)| host_keys::learn(&handle, keys, learner, lost.clone()));
         Ok(Self {
@@ -178,6 +192,7 @@ impl Link {
             severer,
             service,
             learning,
+            answers,
             limits: Limits {
                 memory: config.memory_budget,
                 spill: config.spill_limit,
@@ -197,13 +212,26 @@ impl Link {
         let lost = self.lost.clone();
         let service = Arc::clone(&self.service);
         let inbox = Inbox::new(lost.host.clone(), self.limits);
-        async move {
+        let answers = self.answers.clone();
+        let mut opening = Box::pin(async move {
             match handle.channel_open_session().await {
                 Ok(channel) => Ok(Channel::start(channel, inbox, lost, service, false)),
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     Err(OpenError::Refused(refusal(&reason)))
                 }
                 Err(_) => Err(OpenError::Lost),
+            }
+        });
+        async move {
+            match answers.within(&mut opening).await {
+                Ok(Ok((channel, end))) => Ok((channel.answered_within(answers), end)),
+                Ok(Err(error)) => Err(error),
+                Err(unanswered) => {
+                    // Seen through, so that a late answer leaves no channel open; the end of the
+                    // link ends it too.
+                    tokio::spawn(async move { drop(opening.await) });
+                    Err(OpenError::Unanswered(unanswered))
+                }
             }
         }
     }
@@ -283,6 +311,9 @@ fn refusal(reason: &russh::ChannelOpenFailure) -> String {
 /// An engine error where nothing better is known, in our words.
 fn engine_error(operation: &'static str, host: &str, error: russh::Error) -> Error {
     let (kind, message) = match &error {
+        russh::Error::IO(io) if io.get_ref().is_some_and(|inner| inner.is::<SleptThrough>()) => {
+            (ErrorKind::Disconnected, io.to_string())
+        }
         russh::Error::KeepaliveTimeout => (
             ErrorKind::Disconnected,
             "the server no longer answers signs of life".to_owned(),

@@ -17,7 +17,7 @@ use super::exit::Signal;
 use super::running::{Guard, Ready};
 use super::{Shared, group};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Link, OpenError, Request, Transport};
+use crate::link::{Channel, End, Link, OpenError, Request, Transport, Unanswered};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
@@ -185,6 +185,7 @@ impl Driver {
                         self.keep(channel);
                     }
                     Err(OpenError::Refused(why)) => self.refused(epoch, &why),
+                    Err(OpenError::Unanswered(why)) => self.unanswered(&why),
                     // The link's end is on its way.
                     Err(OpenError::Lost) => {}
                 },
@@ -336,6 +337,14 @@ impl Driver {
         }
     }
 
+    /// The server says nothing to the request for a channel; nor will it to the others, which were made
+    /// in the same way. The next caller asks anew.
+    fn unanswered(&mut self, why: &Unanswered) {
+        self.full = false;
+        self.urgent.clear();
+        self.settle(&why.error("open channel", "the request for a channel"));
+    }
+
     /// Answers those who wait to run a command.
     fn settle(&mut self, reason: &Error) {
         for waiting in self.waiting.drain(..) {
@@ -349,6 +358,9 @@ impl Driver {
         self.dialling.push(Box::pin(async move {
             let dialled = dialling.await.map_err(|error| match error {
                 OpenError::Lost => lost.reason(),
+                OpenError::Unanswered(unanswered) => {
+                    unanswered.error("connect", "the request to connect")
+                }
                 OpenError::Refused(why) => Error::new(
                     ErrorKind::ConnectFailed,
                     "connect",

@@ -83,6 +83,10 @@ pub(super) struct Settings {
     pub(super) in_steps: bool,
     /// Whether every command makes the server open a channel to the client's agent.
     pub(super) asks_agent: bool,
+    /// How long the answer to a request for a session channel is kept back.
+    pub(super) opens_late: Duration,
+    /// Whether nothing that is asked of a channel is answered.
+    pub(super) mute: bool,
 }
 
 impl Default for EmbeddedServerBuilder {
@@ -103,6 +107,8 @@ impl Default for EmbeddedServerBuilder {
                 max_auth_attempts: 6,
                 in_steps: false,
                 asks_agent: false,
+                opens_late: Duration::ZERO,
+                mute: false,
             },
         }
     }
@@ -191,6 +197,20 @@ impl EmbeddedServerBuilder {
     /// [`agent_channels`](super::EmbeddedServer::agent_channels).
     pub fn asks_agent(mut self) -> Self {
         self.settings.asks_agent = true;
+        self
+    }
+
+    /// Grants each session channel so much later. Everything else is answered meanwhile, signs of life
+    /// too, as by a server that is busy.
+    pub fn opens_late(mut self, time: Duration) -> Self {
+        self.settings.opens_late = time;
+        self
+    }
+
+    /// Never answers what is asked of a channel: to run something, a terminal, a variable. Nothing is
+    /// run. Everything else is answered, signs of life too.
+    pub fn mute(mut self) -> Self {
+        self.settings.mute = true;
         self
     }
 

@@ -84,8 +84,24 @@ impl Connection {
                 .any(|known| known.key_data() == key.key_data())
     }
 
+    fn answer(
+        &self,
+        session: &mut Session,
+        id: ChannelId,
+        success: bool,
+    ) -> Result<(), russh::Error> {
+        match success {
+            _ if self.settings.mute => Ok(()),
+            true => session.channel_success(id),
+            false => session.channel_failure(id),
+        }
+    }
+
     /// Starts something on a channel, at most once. False if that is not possible.
     fn start(&mut self, id: ChannelId, work: &Work, session: &Session) -> bool {
+        if self.settings.mute {
+            return false;
+        }
         let mut channels = self.channels.lock();
         let Some(State::Open(_)) = channels.get(&id) else {
             return false;
@@ -202,14 +218,6 @@ impl Channels {
     }
 }
 
-fn answer(session: &mut Session, id: ChannelId, success: bool) -> Result<(), russh::Error> {
-    if success {
-        session.channel_success(id)
-    } else {
-        session.channel_failure(id)
-    }
-}
-
 impl Handler for Connection {
     type Error = russh::Error;
 
@@ -293,7 +301,15 @@ impl Handler for Connection {
             terminal: None,
         };
         self.channels.lock().insert(id, State::Open(preparation));
-        reply.accept().await;
+        let late = self.settings.opens_late;
+        if late.is_zero() {
+            reply.accept().await;
+        } else {
+            tokio::spawn(async move {
+                tokio::time::sleep(late).await;
+                reply.accept().await;
+            });
+        }
         Ok(())
     }
 
@@ -337,7 +353,7 @@ impl Handler for Connection {
                 }
                 has_room
             }) == Some(true);
-        answer(session, id, success)
+        self.answer(session, id, success)
     }
 
     async fn pty_request(
@@ -367,7 +383,7 @@ impl Handler for Connection {
                 };
                 preparation.terminal = Some(request);
             }) == Some(());
-        answer(session, id, success)
+        self.answer(session, id, success)
     }
 
     async fn window_change_request(
@@ -391,7 +407,7 @@ impl Handler for Connection {
             }
         });
         self.pass(id, Input::Resize(size)).await;
-        answer(session, id, true)
+        self.answer(session, id, true)
     }
 
     async fn shell_request(
@@ -400,7 +416,7 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let success = self.start(id, &Work::Shell, session);
-        answer(session, id, success)
+        self.answer(session, id, success)
     }
 
     async fn exec_request(
@@ -429,7 +445,7 @@ impl Handler for Connection {
             });
         }
         let success = self.start(id, &Work::Command(command.to_vec()), session);
-        answer(session, id, success)
+        self.answer(session, id, success)
     }
 
     async fn subsystem_request(
@@ -439,7 +455,7 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let success = name == "sftp" && self.start(id, &Work::Sftp, session);
-        answer(session, id, success)
+        self.answer(session, id, success)
     }
 
     async fn x11_request(
@@ -451,7 +467,7 @@ impl Handler for Connection {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        answer(session, id, false)
+        self.answer(session, id, false)
     }
 
     async fn signal(
