@@ -1,7 +1,7 @@
 // The public types of rmux. test/typing.mts and test/modules.test.mjs hold them against the code.
 
 import { EventEmitter } from 'node:events';
-import { Readable, Writable } from 'node:stream';
+import { Duplex, Readable, Writable } from 'node:stream';
 
 /**
  * Connects to a host over SSH once; everything else goes over that connection.
@@ -491,6 +491,12 @@ export class Child extends EventEmitter {
   kill(signal?: string): boolean;
   /** Tells the command's terminal its new size, in characters. */
   resize(columns: number, rows: number): void;
+  /**
+   * Standard output and standard input as one stream, for what takes a connection: what is written
+   * to it the command reads. As with a socket, the end of the one ends the other. To be called once;
+   * throws unless both are piped.
+   */
+  duplex(): Duplex;
   /** The lines of standard output, as UTF-8 and without their ends. */
   [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined>;
   /** Kills the command and waits for its end, for `await using`. */

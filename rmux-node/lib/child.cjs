@@ -5,7 +5,8 @@ const { EventEmitter } = require('node:events');
 const { RmuxError } = require('./errors.cjs');
 const { lines } = require('./lines.cjs');
 const { start } = require('./operations.cjs');
-const { Input, Output } = require('./streams.cjs');
+const { Input, Output, Through } = require('./streams.cjs');
+const { stayHere } = require('./threads.cjs');
 
 /** Only a session makes children. */
 const key = Symbol('child');
@@ -41,6 +42,7 @@ class Child extends EventEmitter {
     this.hasPty = native.hasPty;
     this.exitCode = null;
     this.signalCode = null;
+    stayHere(this);
     this.exited = this.#watch(signal);
     // That it failed is told to whoever asks; it must not end the process by itself.
     this.exited.catch(() => {});
@@ -99,15 +101,22 @@ class Child extends EventEmitter {
     if (this.#running) this.#native.resize(columns, rows);
   }
 
-  [Symbol.asyncIterator]() {
-    if (this.stdout === null) {
-      throw new RmuxError('the command\'s standard output is not piped', {
-        code: 'INVALID_INPUT',
-        operation: 'read',
-      });
-    }
-    return lines(this.stdout);
+  duplex() {
+    return new Through(piped(this.stdout, 'output'), piped(this.stdin, 'input'));
   }
+
+  [Symbol.asyncIterator]() {
+    return lines(piped(this.stdout, 'output'));
+  }
+}
+
+/** The stream, or an error where there is none. */
+function piped(stream, which) {
+  if (stream !== null) return stream;
+  throw new RmuxError(`the command's standard ${which} is not piped`, {
+    code: 'INVALID_INPUT',
+    operation: which === 'input' ? 'write' : 'read',
+  });
 }
 
 /** Whether somebody has begun to read a stream. */

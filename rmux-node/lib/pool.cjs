@@ -8,6 +8,7 @@ const { tell, toEvent } = require('./events.cjs');
 const { NativePool } = require('./native.cjs');
 const { bridge, listeners, nextNumber, start } = require('./operations.cjs');
 const { Session } = require('./session.cjs');
+const { stayHere } = require('./threads.cjs');
 
 const OPTIONS = [...connecting.SHARED, 'linger'];
 
@@ -27,6 +28,7 @@ class Pool {
     this.#native = native;
     this.#callbacks = { questions: new connecting.Questions(callbacks), onEvent };
     listeners.set(number, listener(new WeakRef(this.#callbacks)));
+    stayHere(this);
   }
 
   async session(host, options) {

@@ -7,6 +7,7 @@ const connecting = require('./connecting.cjs');
 const { fromFailure } = require('./errors.cjs');
 const { toEvent, tell } = require('./events.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
+const { stayHere } = require('./threads.cjs');
 
 const CONNECT = [...connecting.SHARED, 'signal'];
 const RUN = ['env', 'cwd', 'input', 'timeout', 'signal', 'encoding', 'check'];
@@ -139,6 +140,7 @@ class Session {
     this.#native = native;
     this.#life = life;
     this.#pool = pool;
+    stayHere(this);
   }
 
   get host() {

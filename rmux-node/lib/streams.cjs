@@ -1,8 +1,8 @@
 // The streams of a command as Node streams: nothing is read before somebody wants it, and writing
-// goes on when the remote has taken what came before.
+// goes on when the remote has taken what came before. Both together are a duplex.
 'use strict';
 
-const { Readable, Writable } = require('node:stream');
+const { Duplex, Readable, Writable } = require('node:stream');
 const { forget, nextNumber, start } = require('./operations.cjs');
 
 /** How much is held here besides what the core holds. */
@@ -16,6 +16,7 @@ class Output extends Readable {
 
   constructor(read, drop) {
     super({ highWaterMark: AHEAD });
+    mayFail(this);
     this.#read = read;
     this.#drop = drop;
   }
@@ -50,6 +51,7 @@ class Input extends Writable {
 
   constructor(native) {
     super({ highWaterMark: AHEAD });
+    mayFail(this);
     this.#native = native;
   }
 
@@ -90,10 +92,63 @@ class Input extends Writable {
   }
 }
 
+/**
+ * Both in one. As with a socket, the end of one direction ends the other. Not `Duplex.from`: that
+ * takes it for a failure that the input is closed when the command has ended, and then what the
+ * command wrote last is lost.
+ */
+class Through extends Duplex {
+  #output;
+  #input;
+
+  constructor(output, input) {
+    super({ highWaterMark: AHEAD, allowHalfOpen: false });
+    mayFail(this);
+    this.#output = output;
+    this.#input = input;
+    output.on('data', (chunk) => {
+      if (!this.push(chunk)) output.pause();
+    });
+    output.pause();
+    output.once('end', () => this.push(null));
+    output.once('close', () => {
+      if (!output.readableEnded) this.destroy(output.errored ?? undefined);
+    });
+  }
+
+  _read() {
+    this.#output.resume();
+  }
+
+  _write(chunk, _encoding, done) {
+    this.#input.write(chunk, done);
+  }
+
+  _final(done) {
+    // A command that takes no more has ended its input itself.
+    if (this.#input.destroyed || this.#input.writableEnded) done();
+    else this.#input.end(() => done());
+  }
+
+  _destroy(error, done) {
+    this.#output.destroy();
+    this.#input.destroy();
+    done(error);
+  }
+}
+
+/**
+ * That it failed is told to whoever asks, as it is by `exited`: a connection that is lost or closed
+ * must not end a process that listens for no error on every stream.
+ */
+function mayFail(stream) {
+  stream.on('error', () => {});
+}
+
 function destroyed() {
   const error = new Error('the command takes no more input: the stream was destroyed');
   error.code = 'ERR_STREAM_DESTROYED';
   return error;
 }
 
-module.exports = { Input, Output };
+module.exports = { Input, Output, Through };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { AbortError, connect } from '../index.mjs';
+import { AbortError, Pool, connect, resolve } from '../index.mjs';
 import { startRelay, startServer, until } from './testd.mjs';
 
 let server;
@@ -87,6 +87,54 @@ test('200 aborted commands leave the session as it was', async () => {
   for (const { reason } of await Promise.allSettled(aborted)) assert.equal(reason?.name, 'AbortError');
   assert.equal((await own.run('echo fine')).stdout, 'fine\n');
   await own.close();
+});
+
+/** Turns of the event loop, or milliseconds, after which something is aborted. */
+const MOMENTS = [0, 1, 2, 3, 5, 10, 20, 50, 100];
+
+/** Aborts at every moment; each time it rejects with an AbortError, or was faster. */
+async function abortAtEveryMoment(begin, late = () => {}) {
+  for (const [moment, wait] of MOMENTS.flatMap((moment) => [[moment, setTimeout], [moment, turns]])) {
+    const controller = new AbortController();
+    const running = begin(controller.signal);
+    wait(() => controller.abort(), moment);
+    await running.then(late, (error) => assert.equal(error.name, 'AbortError', `${error.stack}`));
+  }
+}
+
+function turns(then, count) {
+  if (count === 0) then();
+  else setImmediate(turns, then, count - 1);
+}
+
+test('an AbortSignal at any moment of anything leaves nothing behind', async () => {
+  const counting = await startServer(['--log-channels']);
+  const relay = await startRelay(counting.port);
+  try {
+    const to = { ...counting.options, port: relay.port, dangerAcceptAnyHostKey: true };
+    const own = await connect('127.0.0.1', to);
+    await abortAtEveryMoment((signal) => own.run('sleep 30', { signal }));
+    await abortAtEveryMoment(
+      (signal) => own.spawn('sleep 30', { signal }),
+      (child) => child.exited.catch((error) => assert.equal(error.name, 'AbortError')),
+    );
+    await abortAtEveryMoment((signal) => resolve('127.0.0.1', { configFile: false, signal }));
+    await abortAtEveryMoment((signal) => connect('127.0.0.1', { ...to, signal }), (late) => late.close());
+    const { dangerAcceptAnyHostKey: _, ...strict } = to;
+    const never = () => new Promise(() => {});
+    await abortAtEveryMoment((signal) => connect('127.0.0.1', { ...strict, hostKeyPolicy: never, signal }));
+    const pool = new Pool(to);
+    await abortAtEveryMoment((signal) => pool.session('127.0.0.1', { signal }), (late) => late.release());
+
+    assert.equal((await own.run('echo fine')).stdout, 'fine\n');
+    // One is kept ready.
+    await until('the channels are closed', async () => (await counting.tell('status')).open_channels <= 1);
+    await own.close();
+    await until('the connections are gone', () => relay.connections() === 0);
+  } finally {
+    relay.stop();
+    await counting.stop();
+  }
 });
 
 test('a signal that outlives its command keeps nothing of it', async () => {

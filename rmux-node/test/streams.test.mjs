@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { Readable, Transform } from 'node:stream';
+import { Duplex, Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -109,6 +109,98 @@ test('a child is iterated by lines', async () => {
   const lines = [];
   for await (const line of child) lines.push(line);
   assert.deepEqual(lines, ['one', 'two', '', 'möre', 'last']);
+});
+
+test('a duplex is a connection to the command', async () => {
+  const child = await session.spawn('read name; echo "hello $name"; wc -c; echo last');
+  const duplex = child.duplex();
+  assert.ok(duplex instanceof Duplex);
+  duplex.write('you\n');
+  const [first] = await once(duplex, 'data');
+  assert.equal(`${first}`, 'hello you\n');
+  const received = duplex.toArray();
+  await pipeline(Readable.from([Buffer.alloc(3 * MIB), Buffer.alloc(MIB)], { objectMode: false }), duplex, { end: true });
+  assert.equal(`${Buffer.concat(await received)}`.replace(/\s+/g, ' '), `${4 * MIB} last `);
+  assert.equal((await child.exited).exitCode, 0);
+  assert.equal(duplex.destroyed, true);
+});
+
+test('a duplex gives all of what a command wrote that has ended', async () => {
+  const child = await session.spawn('head -c 1000000 /dev/zero');
+  const duplex = child.duplex();
+  await child.exited;
+  await sleep(50);
+  let length = 0;
+  for await (const chunk of duplex) length += chunk.length;
+  assert.equal(length, 1_000_000);
+});
+
+test('destroying a duplex destroys both', async () => {
+  const child = await session.spawn('yes');
+  const duplex = child.duplex();
+  await once(duplex, 'data');
+  duplex.destroy();
+  await once(duplex, 'close');
+  assert.deepEqual([child.stdin.destroyed, child.stdout.destroyed], [true, true]);
+  child.kill('SIGKILL');
+  await child.exited;
+  const ignored = await session.spawn('cat', { stdin: 'ignore' });
+  assert.throws(() => ignored.duplex(), { code: 'INVALID_INPUT', operation: 'write' });
+  await ignored.exited;
+});
+
+test('web streams: a command in the middle, and cancelling', async () => {
+  const child = await session.spawn('tr a-z A-Z');
+  const input = Writable.toWeb(child.stdin).getWriter();
+  const output = Readable.toWeb(child.stdout);
+  const text = new Response(output).text();
+  await input.write(Buffer.from('through '));
+  await input.write(Buffer.from('the web'));
+  await input.close();
+  assert.equal(await text, 'THROUGH THE WEB');
+
+  const endless = await session.spawn('yes');
+  const reader = Readable.toWeb(endless.stdout).getReader();
+  assert.equal((await reader.read()).done, false);
+  await reader.cancel();
+  assert.equal(endless.stdout.destroyed, true);
+  endless.kill();
+  assert.equal((await endless.exited).signal, 'SIGTERM');
+});
+
+test('a pipeline that fails lets go of its streams, and of nothing else', async () => {
+  const child = await session.spawn('yes');
+  const broken = new Transform({
+    transform: (_piece, _encoding, done) => done(new Error('broken on purpose')),
+  });
+  await assert.rejects(pipeline(child.stdout, broken), /broken on purpose/);
+  assert.equal(child.stdout.destroyed, true);
+  child.kill();
+  await child.exited;
+
+  const reading = await session.spawn('cat');
+  const controller = new AbortController();
+  const piping = pipeline(reading.stdout, new Transform({ transform: (_1, _2, done) => done() }), {
+    signal: controller.signal,
+  });
+  controller.abort();
+  await assert.rejects(piping, { name: 'AbortError' });
+  assert.equal((await reading.wait()).exitCode, 0);
+  assert.equal((await session.run('echo fine')).stdout, 'fine\n');
+});
+
+test('streams destroyed at any moment lose nobody else anything', async () => {
+  for (let turns = 0; turns < 12; turns += 1) {
+    const child = await session.spawn('head -c 500000 /dev/zero; exec cat');
+    child.stdin.write(Buffer.alloc(MIB));
+    child.stdout.resume();
+    for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    child.stdout.destroy();
+    child.stdin.destroy();
+    child.stderr.destroy();
+    await child.exited;
+  }
+  assert.equal((await session.run('echo fine')).stdout, 'fine\n');
 });
 
 test('leaving the iteration lets go of the output', async () => {

@@ -109,6 +109,7 @@ export async function spawning(session: Session): Promise<void> {
   const child = await session.spawn(['cat']);
   child.stdin.end('x');
   child.stdout.pipe(process.stdout);
+  child.duplex().pipe(process.stdout);
   child.on('exit', (code, signal) => same<[typeof code, typeof signal], [number | null, string | null]>(true));
   const quiet: Child = await session.spawn('top', { stdin: 'ignore', pty: { columns: 100, modes: { 53: 0 }, optional: true } });
   const terminal: boolean = quiet.hasPty;
