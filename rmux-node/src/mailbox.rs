@@ -1,10 +1,12 @@
 //! The way from the core's tasks to one JavaScript environment (the main thread or a worker), and
 //! the operations that are under way for it.
 //!
-//! Every result, event and question takes the same way, in order. Once the environment is gone,
-//! nothing is delivered any more and what was under way is dropped.
+//! Every result, event and question takes the same way, in order. They wait here and not in Node,
+//! which lets what is in its own queue leak when an environment ends: a session among it would stay
+//! connected for as long as the process lives. Once the environment is gone, nothing is delivered
+//! any more, and what was under way or on its way is dropped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,9 +19,9 @@ use tokio::task::AbortHandle;
 use crate::delivery::{Arguments, Event, Failure, Message, Outcome, Question};
 use crate::prompts::Answer;
 
-/// Weak, so that waiting for a message alone does not keep the process alive: the JavaScript layer
-/// knows which operations should.
-type Deliver = ThreadsafeFunction<Message, (), Arguments, Status, false, true>;
+/// Called once for each message. Weak, so that waiting for one alone does not keep the process
+/// alive: the JavaScript layer knows which operations should.
+type Deliver = ThreadsafeFunction<(), (), Arguments, Status, false, true>;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -27,11 +29,13 @@ pub(crate) struct Mailbox(Arc<Inner>);
 
 struct Inner {
     deliver: Deliver,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
+    /// On their way to JavaScript.
+    messages: VecDeque<Message>,
     tasks: HashMap<u32, AbortHandle>,
     questions: HashMap<u32, oneshot::Sender<Answer>>,
     last_question: u32,
@@ -40,26 +44,37 @@ struct State {
 
 impl Mailbox {
     pub(crate) fn new(deliver: &Function<'_, Arguments, ()>) -> napi::Result<Self> {
+        let state = Arc::new(Mutex::new(State::default()));
+        let waiting = Arc::clone(&state);
         let deliver = deliver
-            .build_threadsafe_function::<Message>()
+            .build_threadsafe_function::<()>()
             .weak::<true>()
-            .build_callback(|context| context.value.into_arguments(&context.env))?;
-        Ok(Self(Arc::new(Inner {
-            deliver,
-            state: Mutex::default(),
-        })))
+            .build_callback(move |context| {
+                let next = lock(&waiting).messages.pop_front();
+                // One is always there. If not, this says something that nobody heeds.
+                let message = next.unwrap_or(Message::Withdrawn(0));
+                message.into_arguments(&context.env)
+            })?;
+        Ok(Self(Arc::new(Inner { deliver, state })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(|p| p.into_inner())
+        lock(&self.0.state)
     }
 
     fn send(&self, message: Message) {
-        // Not delivered means that the environment is gone: nobody is left to be told.
+        let mut state = self.state();
+        if state.gone {
+            // Dropping it may lead here again.
+            drop(state);
+            return drop(message);
+        }
+        state.messages.push_back(message);
+        // Under the lock, so that none of these calls is under way when the environment ends.
         let _ = self
             .0
             .deliver
-            .call(message, ThreadsafeFunctionCallMode::NonBlocking);
+            .call((), ThreadsafeFunctionCallMode::NonBlocking);
     }
 
     /// Runs `work` in the core's runtime and delivers its result as that of `operation`.
@@ -147,16 +162,20 @@ impl Mailbox {
 
     /// The environment is going away: drops everything that is under way for it.
     pub(crate) fn close(&self) {
-        let tasks = {
+        let left = {
             let mut state = self.state();
+            let left = std::mem::take(&mut *state);
             state.gone = true;
-            state.questions.clear();
-            std::mem::take(&mut state.tasks)
+            left
         };
-        for task in tasks.into_values() {
+        for task in left.tasks.into_values() {
             task.abort();
         }
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(|p| p.into_inner())
 }
 
 /// Takes the question back when its answer is not waited for any more.

@@ -1,4 +1,6 @@
 // Lets go of sessions, children and streams in every order, with the garbage collector called.
+import { Readable } from 'node:stream';
+
 import { connect } from '../../index.mjs';
 import { startRelay, until } from '../testd.mjs';
 
@@ -13,14 +15,13 @@ async function collect() {
   }
 }
 
-const permutations = [
-  [0, 1, 2],
-  [0, 2, 1],
-  [1, 0, 2],
-  [1, 2, 0],
-  [2, 0, 1],
-  [2, 1, 0],
-];
+function permutations(items) {
+  if (items.length < 2) return [items];
+  return items.flatMap((item) =>
+    permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
+  );
+}
+
 // In a function of its own, so that nothing of it stays reachable from here.
 async function letGo(order) {
   const held = [];
@@ -29,19 +30,39 @@ async function letGo(order) {
     const child = await session.spawn('echo text; exec cat');
     await new Promise((resolve) => child.stdout.once('data', resolve));
     child.kill();
-    held.push(session, child, child.stdout);
+    held.push(session, child, child.stdout, child.stdin);
   };
   await hold();
   for (const index of order) {
     held[index] = undefined;
-    await collect();
+    globalThis.gc();
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
-for (const order of permutations) await letGo(order);
+// Without waiting for one order to be cleared away before the next, so that they overlap.
+for (const order of permutations([0, 1, 2, 3])) await letGo(order);
+
+// What hangs on a child: an iteration that was begun, the promise of its end, a duplex, web streams
+// and an abort signal, all of which point back.
+async function entangle() {
+  const session = await connect('127.0.0.1', toRelay);
+  const controller = new AbortController();
+  const [one, two, three] = await Promise.all(
+    [0, 1, 2].map(() => session.spawn('echo text; exec cat', { signal: controller.signal })),
+  );
+  await one[Symbol.asyncIterator]().next();
+  one.self = [one, one.exited, session, controller];
+  two.duplex().on('data', () => two.resize(1, 1));
+  three.web = Readable.toWeb(three.stdout).getReader();
+  await three.web.read();
+  for (const child of [one, two, three]) child.kill();
+}
+await entangle();
 await until('sessions that nobody holds are closed', async () => {
   await collect();
   return relay.connections() === 0;
 });
+console.log('in any order');
 
 // An operation outlives the object it was started on.
 async function begin() {

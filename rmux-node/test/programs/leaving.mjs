@@ -17,6 +17,41 @@ const ways = {
     session.ref();
     process.exit(7);
   },
+  /** In a callback that the addon called, with more on its way. */
+  async 'exit in a callback'() {
+    const child = await session.spawn('yes');
+    child.stdout.once('data', () => process.exit(7));
+  },
+  async 'exit at a question'() {
+    const { options: settings, ...rest } = options;
+    connect('127.0.0.1', {
+      ...rest,
+      options: { ...settings, UserKnownHostsFile: '/dev/null' },
+      hostKeyPolicy: () => process.exit(7),
+    });
+  },
+  async 'exit at an event'() {
+    connect('127.0.0.1', { ...options, onEvent: ({ type }) => type === 'ready' && process.exit(7) });
+  },
+  async terminated() {
+    const child = await session.spawn('yes');
+    child.stdout.resume();
+    await session.run('true');
+    process.kill(process.pid, 'SIGTERM');
+  },
+  async 'terminated in order'() {
+    process.once('SIGTERM', async () => {
+      await session.close();
+      console.log((await session.closed).reason);
+    });
+    const child = await session.spawn('yes');
+    child.stdout.resume();
+    process.kill(process.pid, 'SIGTERM');
+  },
+  async rejection() {
+    session.ref();
+    await session.run('exit 3', { check: true });
+  },
   async exception() {
     await session.spawn('sleep 60');
     setTimeout(() => {
