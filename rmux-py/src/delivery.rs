@@ -4,6 +4,7 @@
 //! they put what Python shall see into a queue, and a thread of ours delivers it. What it runs only
 //! passes something on and returns at once; the program's own code never runs here.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -20,6 +21,10 @@ enum State {
 }
 
 static STATE: Mutex<State> = Mutex::new(State::Unused);
+
+/// The process that the thread is in, or 0. A fork has a copy of the state, which may be locked for
+/// ever, and no thread.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Runs `job` in Python, after those before it. Never waits. When the interpreter ends, nothing is
 /// run any more.
@@ -43,6 +48,9 @@ pub(crate) fn is_stopped() -> bool {
 /// whole: Python ends the threads that still run in it in a way that Rust cannot survive.
 #[pyfunction]
 pub(crate) fn stop_delivery(py: Python<'_>) {
+    if ![0, std::process::id()].contains(&PROCESS.load(Ordering::Relaxed)) {
+        return;
+    }
     py.detach(|| {
         let before = std::mem::replace(&mut *state(), State::Stopped);
         if let State::Running(queue, thread) = before {
@@ -70,7 +78,10 @@ fn start() -> State {
         }
     });
     match started {
-        Ok(thread) => State::Running(queue, thread),
+        Ok(thread) => {
+            PROCESS.store(std::process::id(), Ordering::Relaxed);
+            State::Running(queue, thread)
+        }
         // The process may have no more threads; the next job tries again.
         Err(_) => State::Unused,
     }

@@ -10,6 +10,7 @@ mod child;
 mod delivery;
 mod error;
 mod fork;
+mod interpreter;
 mod log;
 mod operation;
 mod pipe;
@@ -23,8 +24,18 @@ mod waiting;
 use pyo3::prelude::*;
 
 /// The native half of rmux. Use the package's public classes instead.
-#[pymodule]
+///
+/// It needs no lock of the interpreter's to be safe: every class is frozen, what changes in them is
+/// behind locks of their own, and none of those is held while Python code runs.
+#[pymodule(gil_used = false)]
 mod _rmux {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::interpreter::only_the_first(module.py())
+    }
+
     #[pymodule_export]
     use crate::child::Child;
     #[pymodule_export]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import fixture
@@ -11,6 +13,22 @@ import pytest
 import pytest_asyncio
 
 import rmux
+
+
+#: What runs on every kind of event loop.
+_ON_EVERY_LOOP = {"test_aio.py", "test_cancelling.py"}
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The kinds of event loops that a test runs on, one after the other."""
+    kinds = {"asyncio": asyncio.new_event_loop}
+    if item.path.name in _ON_EVERY_LOOP and sys.platform != "win32":
+        import uvloop
+
+        kinds["uvloop"] = uvloop.new_event_loop
+    return kinds
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import sys
 
 import fixture
 import pytest
@@ -269,26 +268,3 @@ def test_a_session_outlives_its_loop(server: fixture.Server) -> None:
         task.get_coro().close()
     fixture.eventually(lambda: not mark.runs, "the command is gone")
     asyncio.run(session.close())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="uvloop has no Windows version")
-def test_uvloop(server: fixture.Server) -> None:
-    import uvloop
-
-    async def use() -> None:
-        async with aio.connect(server.host, **server.settings) as session:
-            results = await asyncio.gather(*(session.run(["echo", str(n)]) for n in range(20)))
-            assert [result.stdout for result in results] == [b"%d\n" % n for n in range(20)]
-            async with session.popen("seq 3", text=True) as child:
-                assert child.stdout
-                assert [line async for line in child.stdout] == ["1\n", "2\n", "3\n"]
-            mark = fixture.Mark()
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(session.run(mark.sleep), 0.5)
-            await gone(mark)
-
-    loop = uvloop.new_event_loop()
-    try:
-        loop.run_until_complete(use())
-    finally:
-        loop.close()

@@ -34,6 +34,7 @@ class Script:
         about = json.dumps([server.host, server.settings, self.mark.sleep])
         self.process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(text), about],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -258,6 +259,46 @@ ENDINGS = {
         threading.Thread(target=session.run, args=(sleep,), daemon=True).start()
         time.sleep(0.5)
     """,
+    "threads that go on": """
+        pool = rmux.Pool(**settings, linger=60)
+        def go_on():
+            while True:
+                try:
+                    with pool.session(host) as used:
+                        used.run(["true"])
+                except rmux.Error:
+                    pass
+        for _ in range(4):
+            threading.Thread(target=go_on, daemon=True).start()
+        time.sleep(0.5)
+    """,
+    "exit in a thread": """
+        thread = threading.Thread(target=sys.exit, args=(3,))
+        thread.start()
+        thread.join()
+        session.run(["true"], check=True)
+    """,
+    "exit in a callback": """
+        told = []
+        rmux.connect(host, **settings, on_event=lambda event: told.append(event) or sys.exit(3)).close()
+    """,
+    "used at exit": """
+        import atexit
+        atexit.register(lambda: say(session.run(["echo", "late"], text=True).stdout.strip()))
+    """,
+    "aio in threads": """
+        async def main():
+            other = await aio.connect(host, **settings)
+            await other.run(["sleep", "60"])
+        def work():
+            try:
+                asyncio.run(main())
+            except rmux.Error:
+                pass
+        for _ in range(2):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.5)
+    """,
     "cycle": """
         class Knot: pass
         knot = Knot()
@@ -305,6 +346,91 @@ def test_the_interpreter_ends(start, ending: str) -> None:  # type: ignore[no-un
     )
     assert script.line() == "ready"
     script.ends_well()
+    script.command_is_gone()
+
+
+def test_ctrl_c_ends_the_main_thread_s_call_only(start) -> None:  # type: ignore[no-untyped-def]
+    script = start(
+        """
+        session = rmux.connect(host, **settings)
+        results = []
+        def work(number):
+            results.append(session.run(f"sleep 2; echo {number}", text=True).stdout.strip())
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        say("ready")
+        try:
+            session.run(sleep)
+        except KeyboardInterrupt:
+            say("interrupted")
+        for thread in threads:
+            thread.join()
+        say(sorted(results))
+        """
+    )
+    assert script.line() == "ready"
+    fixture.eventually(lambda: script.mark.runs, "the command runs")
+    script.process.send_signal(signal.SIGINT)
+    assert script.line() == "interrupted"
+    script.command_is_gone()
+    assert script.ends_well() == "['0', '1', '2', '3']\n"
+
+
+def test_ctrl_c_while_a_block_is_left(start) -> None:  # type: ignore[no-untyped-def]
+    script = start(
+        """
+        session = rmux.connect(host, **settings)
+        # Held, so that it is not letting go of it that kills the command.
+        child = session.popen(sleep)
+        say("ready")
+        try:
+            with child:
+                pass
+        except KeyboardInterrupt:
+            say("interrupted")
+        sys.stdin.readline()
+        """
+    )
+    assert script.line() == "ready"
+    fixture.eventually(lambda: script.mark.runs, "the command runs")
+    script.process.send_signal(signal.SIGINT)
+    assert script.line() == "interrupted"
+    script.command_is_gone()
+    script.ends_well()
+
+
+def test_the_hard_way_out(start) -> None:  # type: ignore[no-untyped-def]
+    script = start(
+        """
+        session = rmux.connect(host, **settings)
+        child = session.popen(["cat"])
+        threading.Thread(target=session.run, args=(["sleep", "5"],), daemon=True).start()
+        say("ready")
+        os._exit(5)
+        """
+    )
+    assert script.end() == (5, "ready\n", "")
+
+
+def test_a_fork_that_connects_itself_ends_in_order(start) -> None:  # type: ignore[no-untyped-def]
+    script = start(
+        """
+        pid = os.fork()
+        if pid == 0:
+            session = rmux.connect(host, **settings, on_event=lambda event: None)
+            async def main():
+                global kept
+                kept = await aio.connect(host, **settings)
+                asyncio.create_task(kept.run(sleep))
+                await asyncio.sleep(0.5)
+            child = session.popen(sleep)
+            asyncio.run(main())
+            sys.exit(4)
+        say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+    )
+    assert script.ends_well() == "4\n"
     script.command_is_gone()
 
 

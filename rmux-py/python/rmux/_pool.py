@@ -8,6 +8,7 @@ from typing import Literal, Optional, Union
 
 from rmux import _events, _prompts, _rmux, _settings
 from rmux._background import Background, in_a_thread
+from rmux._handle import Handle, opened_pool
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -16,11 +17,11 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._session import Session, _open_pools
+from rmux._session import Session
 from rmux._settings import MatchExec, Options, Path, SessionEvent
 
 
-class Pool:
+class Pool(Handle):
     """The sessions of a program, one a host, shared by all who ask for it.
 
         with rmux.Pool(linger=60) as pool:
@@ -102,7 +103,7 @@ class Pool:
             background=background,
         )
         self._native = _rmux.Pool(wanted, connecting, linger=linger)
-        _open_pools.add(self)
+        opened_pool(self)
 
     def session(self, host: str) -> Session:
         """The session of ``host``, which may be ``name``, ``user@name`` or

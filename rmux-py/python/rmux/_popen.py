@@ -9,12 +9,13 @@ from typing import IO, Any, AnyStr, Generic, Optional, Union
 from rmux import _command, _rmux, _streams
 from rmux._command import Args, Text
 from rmux._errors import CommandTimedOut, Error
+from rmux._handle import Handle, warn_unclosed
 
 #: How long leaving a block by an exception waits for the command that it killed, in seconds.
 _KILL_WAIT = 5.0
 
 
-class Popen(Generic[AnyStr]):
+class Popen(Handle, Generic[AnyStr]):
     """A command that runs on a session.
 
     The differences from ``subprocess.Popen``: it is made by ``session.popen``; streams are pipes
@@ -52,6 +53,7 @@ class Popen(Generic[AnyStr]):
         self.stdin = _streams.input(stdin, child, text, bufsize)
         self.stdout = _streams.output(stdout, child, text, bufsize)
         self.stderr = _streams.output(stderr, child, text, bufsize)
+        self._begin()
 
     @property
     def returncode(self) -> Optional[int]:
@@ -146,13 +148,21 @@ class Popen(Generic[AnyStr]):
             if self._returncode is None:
                 operation = self._child.leave()
                 if kind is None:
-                    self._end(operation.wait())
+                    try:
+                        self._end(operation.wait())
+                    except KeyboardInterrupt:
+                        # That, too, is leaving the block by an exception.
+                        self.kill()
+                        raise
                 else:
                     # The exception that is under way says more than a lost session.
                     with contextlib.suppress(Error):
                         self._end(operation.wait(_KILL_WAIT))
         finally:
             self._close_streams()
+
+    def __del__(self) -> None:
+        warn_unclosed(self, self._process != -1 and is_running(self))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: returncode: {self._returncode} args: {self.args!r}>"
@@ -181,3 +191,12 @@ class Popen(Generic[AnyStr]):
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+def is_running(child: Any) -> bool:
+    """Whether a ``Popen`` of either twin is let go of before its command has ended."""
+    try:
+        return child.poll() is None
+    except Exception:
+        # Its session is lost, or so much of the interpreter is gone that nobody can be told.
+        return False

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import os
-import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
@@ -14,6 +11,7 @@ from rmux import _command, _events, _prompts, _rmux, _settings
 from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error
+from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._popen import Popen
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -24,9 +22,6 @@ from rmux._prompts import (
     PasswordPrompt,
 )
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
-
-#: How long the end of the program waits for a session to close, in seconds.
-_EXIT_WAIT = 3.0
 
 
 def connect(
@@ -117,7 +112,7 @@ def connect(
     return Session(native, (observer, background))
 
 
-class Session:
+class Session(Handle):
     """One host, connected to and authenticated once, for any number of commands at a time.
 
     Made by :func:`connect`, and then the end of its ``with`` block closes it; or by
@@ -138,7 +133,7 @@ class Session:
         self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
-        _open_sessions.add(self)
+        opened_session(self)
 
     @property
     def host(self) -> Host:
@@ -339,6 +334,10 @@ class Session:
         else:
             self.close()
 
+    def __del__(self) -> None:
+        # One of a pool may be let go of: that gives it back.
+        warn_unclosed(self, not (self._process == -1 or self._pooled or self.closed))
+
     def __repr__(self) -> str:
         return f"<rmux.Session {self._host.name} {'closed' if self.closed else 'open'}>"
 
@@ -380,24 +379,3 @@ def told(args: Args, timeout: Optional[float]) -> Any:
         error.cmd = args
         error.timeout = timeout or 0.0
         raise
-
-
-#: All sessions and pools of either twin that nobody has let go of.
-_open_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
-_open_pools: weakref.WeakSet[Any] = weakref.WeakSet()
-_process = os.getpid()
-
-
-@atexit.register
-def _close_all() -> None:
-    """Ends what still runs with the program, while there still is an interpreter."""
-    if os.getpid() != _process:
-        return
-    for pool in list(_open_pools):
-        with contextlib.suppress(Error):
-            pool._native.close().wait(_EXIT_WAIT)
-    for session in list(_open_sessions):
-        if not session.closed:
-            with contextlib.suppress(Error):
-                session._native.close().wait(_EXIT_WAIT)
-    _rmux.stop_delivery()

@@ -10,6 +10,7 @@ from typing import Literal, Optional, TypeVar, Union
 
 from rmux import _prompts, _rmux, _settings
 from rmux._background import Background
+from rmux._handle import Handle, opened_pool
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -18,7 +19,6 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._session import _open_pools
 from rmux._settings import MatchExec, Options, Path, SessionEvent
 from rmux.aio._answering import Answering
 from rmux.aio._session import Session, later
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _Answer = Union[T, Awaitable[T]]
 
 
-class Pool:
+class Pool(Handle):
     """The sessions of a program, one a host: :class:`rmux.Pool`, awaited.
 
         async with aio.Pool(linger=60) as pool:
@@ -105,7 +105,7 @@ class Pool:
             background=background,
         )
         self._native = _rmux.Pool(wanted, connecting, linger=linger)
-        _open_pools.add(self)
+        opened_pool(self)
 
     def session(self, host: str) -> Opening[Session]:
         """The session of ``host``: ``await`` it, or enter it with ``async with``, which gives it

@@ -10,6 +10,8 @@ from typing import AnyStr, Generic, Optional, Union
 from rmux import _command, _rmux
 from rmux._command import Args, Text
 from rmux._errors import Error
+from rmux._handle import Handle, warn_unclosed
+from rmux._popen import is_running
 from rmux.aio._settle import settle
 from rmux.aio._streams import StreamReader, StreamWriter
 
@@ -17,7 +19,7 @@ from rmux.aio._streams import StreamReader, StreamWriter
 _KILL_WAIT = 5.0
 
 
-class Popen(Generic[AnyStr]):
+class Popen(Handle, Generic[AnyStr]):
     """A command that runs on a session: :class:`rmux.Popen`, awaited.
 
     Leaving its ``async with`` block closes the streams and waits for the end: a command that goes
@@ -48,6 +50,7 @@ class Popen(Generic[AnyStr]):
         self.stdin = None if stdin is None else StreamWriter(stdin, child, text)
         self.stdout = None if stdout is None else StreamReader(stdout, child, text)
         self.stderr = None if stderr is None else StreamReader(stderr, child, text)
+        self._begin()
 
     @property
     def returncode(self) -> Optional[int]:
@@ -137,7 +140,12 @@ class Popen(Generic[AnyStr]):
             if self._returncode is None:
                 leaving = settle(self._child.leave())
                 if kind is None:
-                    self._end(await leaving)
+                    try:
+                        self._end(await leaving)
+                    except asyncio.CancelledError:
+                        # That, too, is leaving the block by an exception.
+                        self.kill()
+                        raise
                 else:
                     # The exception that is under way says more than a lost session.
                     with contextlib.suppress(Error, asyncio.TimeoutError):
@@ -146,6 +154,9 @@ class Popen(Generic[AnyStr]):
             for stream in (self.stdin, self.stdout, self.stderr):
                 if stream is not None:
                     stream.close()
+
+    def __del__(self) -> None:
+        warn_unclosed(self, self._process != -1 and is_running(self))
 
     def __repr__(self) -> str:
         return f"<rmux.aio.Popen: returncode: {self._returncode} args: {self.args!r}>"

@@ -12,6 +12,7 @@ from rmux import _command, _prompts, _rmux, _settings
 from rmux._background import Background
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import Error
+from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -20,7 +21,7 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._session import _open_sessions, completed, terminal, told
+from rmux._session import completed, terminal, told
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
 from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._popen import Popen
@@ -115,7 +116,7 @@ def later(
     return lambda question: run(functools.partial(answering, question))
 
 
-class Session:
+class Session(Handle):
     """One host, connected to and authenticated once, for any number of commands at a time.
 
     Made by :func:`connect`, and then the end of its ``async with`` block closes it; or by
@@ -136,7 +137,7 @@ class Session:
         self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
-        _open_sessions.add(self)
+        opened_session(self)
 
     @property
     def host(self) -> Host:
@@ -351,6 +352,10 @@ class Session:
             self.release()
         else:
             await self.close()
+
+    def __del__(self) -> None:
+        # One of a pool may be let go of: that gives it back.
+        warn_unclosed(self, not (self._process == -1 or self._pooled or self.closed))
 
     def __repr__(self) -> str:
         return f"<rmux.aio.Session {self._host.name} {'closed' if self.closed else 'open'}>"

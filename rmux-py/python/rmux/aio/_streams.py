@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
+import functools
 import io
+import threading
 from collections.abc import AsyncIterator
 from typing import Any, AnyStr, Generic, Optional
 
 from rmux import _rmux
 from rmux._command import Text
+from rmux._handle import Handle
 from rmux._streams import CHUNK
-from rmux.aio._settle import begin, settle
+from rmux.aio._settle import run_on, settle
 
 
-class StreamReader(Generic[AnyStr]):
+class StreamReader(Handle, Generic[AnyStr]):
     """A command's stdout or stderr. ``async for`` gives its lines.
 
     Not reading never stops the command. A cancelled call takes nothing: the next one goes on where
@@ -34,9 +38,8 @@ class StreamReader(Generic[AnyStr]):
         self._held: list[Any] = []
         self._piece: Any = self._empty
         self._start = 0
-        # A read that is under way; letting go of the operation would cancel it.
-        self._operation: Optional[_rmux.Operation] = None
-        self._fetching: Optional[asyncio.Future[bytes]] = None
+        # A read that is under way, or done and not taken.
+        self._fetching: Optional[_Fetching] = None
         self._ended = False
         self._closed = False
 
@@ -108,16 +111,15 @@ class StreamReader(Generic[AnyStr]):
             raise ValueError("I/O operation on closed stream.")
         while not self._ended:
             if self._fetching is None:
-                self._operation = self._native.read(CHUNK)
-                self._fetching = begin(self._operation)
-                self._fetching.add_done_callback(_seen)
+                self._fetching = _Fetching(self._native.read(CHUNK))
             fetching = self._fetching
-            try:
-                # Whoever is cancelled here leaves the piece to the next one.
-                data = await asyncio.shield(fetching)
-            finally:
-                if fetching.done() and self._fetching is fetching:
-                    self._fetching = None
+            # Whoever is cancelled here leaves the piece to the next one.
+            await fetching.wait()
+            if self._fetching is not fetching:
+                # Another task took it. What that one has left is here.
+                return True
+            self._fetching = None
+            data = fetching.result()
             self._ended = not data
             decoder = self._decoder
             piece: Any = data if decoder is None else decoder.decode(data, final=not data)
@@ -145,7 +147,7 @@ class StreamReader(Generic[AnyStr]):
         return nothing
 
 
-class StreamWriter(Generic[AnyStr]):
+class StreamWriter(Handle, Generic[AnyStr]):
     """A command's stdin. Closing it is the EOF."""
 
     def __init__(self, native: _rmux.Writer, child: _rmux.Child, text: Optional[Text]) -> None:
@@ -183,7 +185,68 @@ class StreamWriter(Generic[AnyStr]):
             self._native.close()
 
 
-def _seen(future: asyncio.Future[Any]) -> None:
-    # Nobody may be left to see its exception, which is no reason for asyncio to log it.
-    if not future.cancelled():
-        future.exception()
+class _Fetching:
+    """A read that is under way. It outlives the call, and the loop, that it was begun for."""
+
+    def __init__(self, operation: _rmux.Operation) -> None:
+        # Letting go of it cancels the read: so nothing that the native half holds may hold it.
+        self._operation = operation
+        self._outcome = _Outcome()
+        operation.start(self._outcome.deliver)
+
+    async def wait(self) -> None:
+        """Waits for the end, which cancelling this does not change."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        if self._outcome.join(loop, waiter):
+            try:
+                await waiter
+            finally:
+                self._outcome.leave(loop, waiter)
+
+    def result(self) -> bytes:
+        """What was read; to be called after the end."""
+        return self._outcome.result()
+
+
+_Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+
+class _Outcome:
+    """What comes of a read, and who waits for it: filled in from a thread of rmux."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiter] = []
+        self._came: Optional[tuple[Any, Optional[BaseException]]] = None
+
+    def deliver(self, result: Any, error: Optional[BaseException]) -> None:
+        with self._lock:
+            self._came = result, error
+            waiting, self._waiting = self._waiting, []
+        for loop, waiter in waiting:
+            run_on(loop, functools.partial(_wake, waiter))
+
+    def join(self, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None]) -> bool:
+        """Has the waiter be woken; False where there is nothing to wait for any more."""
+        with self._lock:
+            if self._came is None:
+                self._waiting.append((loop, waiter))
+            return self._came is None
+
+    def leave(self, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None]) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._waiting.remove((loop, waiter))
+
+    def result(self) -> bytes:
+        assert self._came is not None
+        data, error = self._came
+        if error is not None:
+            raise error
+        read: bytes = data
+        return read
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
