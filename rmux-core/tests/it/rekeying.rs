@@ -147,3 +147,54 @@ async fn keys_are_renewed_as_the_limit_says_and_only_then() {
     assert_eq!(renewals(&sshd) - before, 0);
     session.close().await;
 }
+
+/// Six channels at 200 ms, each with bytes both ways, none of which is lost.
+async fn six_busy_channels_over_a_long_way(sshd: &Sshd, limit: Option<&str>, least: usize) {
+    let relay = Relay::to(sshd.addr())
+        .delay(Duration::from_millis(100))
+        .start()
+        .await;
+    let mut config = relayed(sshd, &relay);
+    if let Some(limit) = limit {
+        config = config.option("RekeyLimit", limit);
+    }
+    let before = renewals(sshd);
+    let session = connect(config).await;
+    let input: Vec<u8> = (0..=250).cycle().take(3 << 20).collect();
+    let echoes = (0..6).map(|_| {
+        let command = session
+            .shell("exec cat 2>/dev/null")
+            .input(input.clone())
+            .clone();
+        async move { command.output().await }
+    });
+    let limit = Duration::from_secs(120);
+    for echo in within(limit, "six echoes", join_all(echoes)).await {
+        let echo = echo.expect("the connection stays");
+        assert!(echo.stdout == input, "{} bytes came", echo.stdout.len());
+        assert!(echo.status.success());
+    }
+    let enough = || renewals(sshd) - before >= least;
+    eventually(SOON, "the keys are renewed", enough).await;
+    works(&session).await;
+    session.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_renews_by_size_or_time() {
+    for limit in ["4M", "default 1s", "2M 1s"] {
+        let sshd = Sshd::builder().log_channels().option("RekeyLimit", limit);
+        six_busy_channels_over_a_long_way(&sshd.start(), None, 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn this_side_by_size_or_time_and_both_sides_at_once() {
+    let sshd = Sshd::builder().log_channels().start();
+    for limit in ["4M", "default 1s"] {
+        six_busy_channels_over_a_long_way(&sshd, Some(limit), 2).await;
+    }
+    // Each side's limit is reached at the same byte, or nearly so.
+    let sshd = Sshd::builder().log_channels().option("RekeyLimit", "4M 1s");
+    six_busy_channels_over_a_long_way(&sshd.start(), Some("4M 1s"), 2).await;
+}
