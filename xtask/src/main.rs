@@ -8,6 +8,7 @@ mod project;
 mod python;
 mod release;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
   test [rust|python|node]  all tests, or those of one language; installs what they need
   build                    release builds: command line, Python wheel, Node addon
   tidy                     the project's invariants
+  soak [percent]           long use: 100 percent takes a quarter of an hour or more
   bench [argument…]        benches; arguments go to the bench program
   ci-deps                  only the tools the tests need: checks, and installs on Debian as root";
 
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         },
         ["build"] => release::run(&project),
         ["tidy"] => tidy::run(&project.root).map_err(Into::into),
+        ["soak"] => soak::run(&project, "100"),
+        ["soak", percent] => soak::run(&project, percent),
         ["bench", rest @ ..] => bench::run(&project, rest),
         ["ci-deps"] => tools::ready().map(|()| true),
         ["help" | "-h" | "--help"] => {

@@ -228,8 +228,12 @@ impl SshdBuilder {
         text.push_str(concat!(
             "StrictModes no\nUsePAM no\nUseDNS no\n",
             "PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n",
-            "MaxStartups 1000\nPrintMotd no\nPrintLastLog no\nPermitUserRC no\n",
+            "PrintMotd no\nPrintLastLog no\nPermitUserRC no\n",
         ));
+        if !self.has("MaxStartups") {
+            // Of this one sshd keeps the last value.
+            text.push_str("MaxStartups 1000\n");
+        }
         if !self.has("Subsystem") {
             text.push_str("Subsystem sftp internal-sftp\n");
         }
