@@ -1,9 +1,9 @@
 //! The way from the core's tasks to one JavaScript environment (the main thread or a worker), and
 //! the operations that are under way for it.
 //!
-//! Every result, event and question takes the same way, in order. They wait here and not in Node,
-//! which lets what is in its own queue leak when an environment ends: a session among it would stay
-//! connected for as long as the process lives. Once the environment is gone, nothing is delivered
+//! Every result, event and question takes the same way, in order. They wait here and not in Node's
+//! queue, because what is in that when an environment ends may never be dropped, and a session among
+//! it would stay connected. Once the environment is gone, nothing is delivered
 //! any more, and what was under way or on its way is dropped.
 
 use std::collections::{HashMap, VecDeque};

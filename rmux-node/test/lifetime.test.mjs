@@ -111,7 +111,7 @@ test('worker threads that are terminated at every moment leave nothing behind', 
     limit: 120_000,
   });
   assert.deepEqual([code, signal], [0, null], stdout + stderr);
-  assert.equal(stdout, 'asks\nstreams\ncalls back\nlets go\nlives\nhears nothing\n');
+  assert.equal(stdout, 'asks\nstreams\ncalls back\nlets go\nlives\nhears nothing\nleaves unheard\n');
 });
 
 test('what belongs to a thread cannot be sent to another', async () => {

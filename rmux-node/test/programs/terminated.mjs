@@ -21,6 +21,7 @@ function start(way, data) {
     worker.once('error', reject);
     worker.once('exit', () => reject(new Error('it ended by itself')));
   });
+  ready.catch(() => {});
   return { worker, ready, ended };
 }
 
@@ -40,8 +41,7 @@ async function main() {
 
   // At any moment of a life that does everything.
   for (let moment = 0; moment < 8; moment += 1) {
-    const { worker, ready } = start('lives', data);
-    ready.catch(() => {});
+    const { worker } = start('lives', data);
     await sleep(40 + 25 * moment);
     await worker.terminate();
   }
@@ -57,7 +57,18 @@ async function main() {
   await worker.terminate();
   await gone('hears nothing');
   console.log('hears nothing');
+
+  // The same, and it leaves by itself without another turn of its event loop.
+  const { ended } = start('leaves unheard', { ...data, file: `${file} again` });
+  await ended;
+  await gone('leaves unheard');
+  console.log('leaves unheard');
   relay.stop();
+}
+
+/** Has this thread stand still. */
+function block(milliseconds = Infinity) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 function ways() {
@@ -122,7 +133,15 @@ function ways() {
       const session = await connect('127.0.0.1', to);
       session.spawn(`echo >'${file}'; exec cat`);
       tell();
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      block();
+    },
+    async 'leaves unheard'({ to, file }) {
+      const { connect } = await load();
+      const session = await connect('127.0.0.1', to);
+      session.spawn(`echo >'${file}'; exec cat`);
+      while (!existsSync(file)) block(20);
+      block(300);
+      process.exit();
     },
   };
 }
