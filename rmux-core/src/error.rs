@@ -36,6 +36,12 @@ pub enum ErrorKind {
     PermissionDenied,
     /// Something exists already.
     AlreadyExists,
+    /// A directory is where a file should be.
+    IsADirectory,
+    /// Something else is where a directory should be.
+    NotADirectory,
+    /// A file is not as it was seen before, as the caller wanted it to be.
+    Changed,
     /// A limit of memory, size or number was reached.
     LimitExceeded,
     /// The peer broke the protocol.
@@ -72,6 +78,9 @@ impl ErrorKind {
             Self::NotFound => "NOT_FOUND",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::IsADirectory => "IS_A_DIRECTORY",
+            Self::NotADirectory => "NOT_A_DIRECTORY",
+            Self::Changed => "CHANGED",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::ProtocolViolation => "PROTOCOL_VIOLATION",
             Self::Unsupported => "UNSUPPORTED",
@@ -204,6 +213,8 @@ impl From<Error> for std::io::Error {
             ErrorKind::NotFound => std::io::ErrorKind::NotFound,
             ErrorKind::PermissionDenied => std::io::ErrorKind::PermissionDenied,
             ErrorKind::AlreadyExists => std::io::ErrorKind::AlreadyExists,
+            ErrorKind::IsADirectory => std::io::ErrorKind::IsADirectory,
+            ErrorKind::NotADirectory => std::io::ErrorKind::NotADirectory,
             ErrorKind::TimedOut => std::io::ErrorKind::TimedOut,
             ErrorKind::Disconnected => std::io::ErrorKind::ConnectionReset,
             ErrorKind::Closed => std::io::ErrorKind::NotConnected,

@@ -101,6 +101,8 @@ def test_every_kind_of_error_has_its_class() -> None:
         (rmux.PermissionDenied, PermissionError),
         (rmux.AuthFailed, PermissionError),
         (rmux.AlreadyExists, FileExistsError),
+        (rmux.IsADirectory, IsADirectoryError),
+        (rmux.NotADirectory, NotADirectoryError),
         (rmux.ConfigInvalid, ValueError),
         (rmux.InvalidInput, ValueError),
         (rmux.Unsupported, NotImplementedError),

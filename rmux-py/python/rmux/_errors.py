@@ -119,6 +119,26 @@ class AlreadyExists(Error, FileExistsError):
     errno = _errno.EEXIST
 
 
+class IsADirectory(Error, IsADirectoryError):
+    """A directory is where a file should be."""
+
+    kind = "IS_A_DIRECTORY"
+    errno = _errno.EISDIR
+
+
+class NotADirectory(Error, NotADirectoryError):
+    """Something else is where a directory should be."""
+
+    kind = "NOT_A_DIRECTORY"
+    errno = _errno.ENOTDIR
+
+
+class Changed(Error, RuntimeError):
+    """A file is not as it was seen before, as the caller wanted it to be."""
+
+    kind = "CHANGED"
+
+
 class LimitExceeded(Error, RuntimeError):
     """A limit of memory, size or number was reached."""
 
@@ -212,6 +232,9 @@ _CLASSES: dict[str, type[Error]] = {
         NotFound,
         PermissionDenied,
         AlreadyExists,
+        IsADirectory,
+        NotADirectory,
+        Changed,
         LimitExceeded,
         ProtocolViolation,
         Unsupported,
