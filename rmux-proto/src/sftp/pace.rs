@@ -3,7 +3,8 @@
 //! While replies come about as fast as the fastest did, the line between is not full, and every
 //! reply makes room for as much again: the amount doubles with each round trip. Once replies take
 //! several times as long, requests only wait in a queue somewhere, and the amount shrinks. So it
-//! settles at a small multiple of what the line and the server hold. Knows no clock.
+//! settles at a small multiple of what the line and the server hold. Where replies take long though
+//! nothing of ours can wait, the line has changed, and the fastest is forgotten. Knows no clock.
 
 use std::time::Duration;
 
@@ -49,10 +50,12 @@ impl Pace {
         if took <= 2 * fastest + NOISE {
             self.window = self.window.saturating_add(bytes).min(self.most);
         } else if took > 4 * fastest + 4 * NOISE {
-            self.window = self
-                .window
-                .saturating_sub(bytes / 2)
-                .max(LEAST.min(self.most));
+            let least = LEAST.min(self.most);
+            if self.window <= least && bytes > 0 {
+                // With so little under way nothing of ours waits: the line has become longer.
+                self.fastest = Some(took);
+            }
+            self.window = self.window.saturating_sub(bytes / 2).max(least);
         }
     }
 }
@@ -85,6 +88,18 @@ mod tests {
             assert!(window > line, "{window} fills {line}");
             assert!(window < 6.0 * line + 2e6, "{window} floods {line}");
         }
+    }
+
+    #[test]
+    fn it_learns_that_a_line_has_become_longer() {
+        let mut pace = Pace::new(1 << 30);
+        pace.answered(0, Duration::from_micros(200));
+        let (rate, round_trip) = (50e6, 0.1);
+        for _ in 0..200 {
+            let took = (pace.window() as f64 / rate).max(round_trip);
+            pace.answered(PIECE, Duration::from_secs_f64(took));
+        }
+        assert!(pace.window() as f64 > rate * round_trip);
     }
 
     #[test]
