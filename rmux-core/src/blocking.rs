@@ -6,12 +6,16 @@
 //! # Panics
 //! Every call that waits panics inside of an async runtime, whose thread must not be blocked.
 
+mod files;
+
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
+
+pub use files::{File, Files, ReadDir};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -133,6 +137,11 @@ impl Session {
     /// A subsystem of the server; see [`Session::subsystem`](crate::Session::subsystem).
     pub fn subsystem(&self, name: impl Into<String>) -> Command {
         Command(self.0.subsystem(name))
+    }
+
+    /// The files of the host; see [`Session::files`](crate::Session::files).
+    pub fn files(&self) -> Files {
+        Files::new(self.0.files())
     }
 
     /// Closes the connection.

@@ -27,6 +27,7 @@ mod config;
 mod deadline;
 mod error;
 mod event;
+mod files;
 mod host;
 mod link;
 mod pool;
@@ -37,6 +38,7 @@ mod quote;
 mod resolve;
 mod secret;
 mod session;
+mod sftp;
 mod shell;
 pub mod ssh_config;
 mod trust;
@@ -44,6 +46,10 @@ mod trust;
 pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, Result};
 pub use event::SessionEvent;
+pub use files::{
+    DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath,
+    WriteOptions,
+};
 pub use host::{
     AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
     LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,

@@ -64,7 +64,9 @@ impl Outbox {
         if state.broken || state.eof {
             return Poll::Ready(Err(Broken));
         }
-        let accepted = data.len().min(PIECE).min(BUDGET - state.waiting);
+        // More than the budget may wait where it was pushed.
+        let room = BUDGET.saturating_sub(state.waiting);
+        let accepted = data.len().min(PIECE).min(room);
         if accepted == 0 && !data.is_empty() {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
@@ -76,6 +78,43 @@ impl Outbox {
             wake(&mut state.sender);
         }
         Poll::Ready(Ok(accepted))
+    }
+
+    /// Waits until [`push`](Self::push) may be called, or tells that nothing is taken any more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn room(&self) -> Result<(), Broken> {
+        poll_fn(|context| {
+            let mut state = self.state();
+            if state.broken || state.eof {
+                return Poll::Ready(Err(Broken));
+            }
+            if state.waiting < BUDGET {
+                return Poll::Ready(Ok(()));
+            }
+            state.writer = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Whether there is room now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().waiting < BUDGET
+    }
+
+    /// Accepts a piece as it is, without copying it and whatever its size. Who pushes waits for
+    /// [`room`](Self::room) before, so that no more than one piece is beyond the budget. On a broken
+    /// channel it is lost.
+    pub(crate) fn push(&self, data: Bytes) {
+        let mut state = self.state();
+        if state.broken || state.eof || data.is_empty() {
+            return;
+        }
+        state.waiting += data.len();
+        state.queue.push_back(data);
+        wake(&mut state.sender);
     }
 
     /// Ready once everything accepted is with the engine.
@@ -238,6 +277,25 @@ mod tests {
             outbox.sent(length);
         }
         assert_eq!(places, [places[0]; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_pushed_as_it_is_and_room_comes_back_when_it_is_sent() {
+        let outbox = Outbox::default();
+        let piece = Bytes::from(vec![b'A'; BUDGET + 1]);
+        outbox.room().await.unwrap();
+        outbox.push(piece.clone());
+        assert!(!outbox.has_room());
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(outbox.poll_write(&mut context, b"x"), Poll::Pending);
+        let Next::Data(sent) = outbox.next().await else {
+            panic!("no data")
+        };
+        assert_eq!(sent.as_ptr(), piece.as_ptr());
+        outbox.sent(sent.len());
+        outbox.room().await.unwrap();
+        outbox.break_off();
+        assert_eq!(outbox.room().await, Err(Broken));
     }
 
     #[test]

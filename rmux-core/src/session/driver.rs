@@ -311,6 +311,9 @@ impl Driver {
             self.opening
                 .push(Box::pin(async move { (epoch, opening.await) }));
         }
+        if self.full && !(self.urgent.is_empty() && self.waiting.is_empty()) {
+            self.shared.short.notify_one();
+        }
     }
 
     fn refused(&mut self, epoch: u64, why: &str) {
@@ -320,6 +323,7 @@ impl Driver {
             return;
         }
         self.full = true;
+        self.open_more();
         if !self.ends.is_empty() || !self.opening.is_empty() {
             return;
         }

@@ -2,6 +2,7 @@
 //!
 //! A [`Session`] is a cheap handle that sends messages to the driver task, which owns the link.
 
+mod attached;
 mod child;
 mod command;
 mod driver;
@@ -12,6 +13,7 @@ mod local;
 mod running;
 mod start;
 mod stdio;
+mod subsystem;
 mod terminal;
 
 use std::collections::HashMap;
@@ -19,7 +21,7 @@ use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use child::Child;
 pub use command::Command;
@@ -36,6 +38,7 @@ use crate::host::{Host, HostSpec};
 use crate::link::{Link, Progress, Transport, connect_timeout, engine_algorithms};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
+use attached::Attached;
 use driver::{Driver, Ended, Message, Wanted};
 use lease::{Lease, Leases};
 use running::Ready;
@@ -82,6 +85,10 @@ struct Shared {
     leases: Leases,
     /// How long the session stays when nobody uses it.
     linger: Duration,
+    attached: Attached,
+    /// Told when somebody waits for a channel and the server grants none: one that is only kept
+    /// warm should be given up.
+    short: Arc<Notify>,
 }
 
 impl Shared {
@@ -210,6 +217,8 @@ impl Session {
             via: Mutex::new(via),
             leases: Leases::default(),
             linger: config.linger,
+            attached: Attached::default(),
+            short: Arc::default(),
         });
         let session = WeakSession(Arc::downgrade(&shared)).upgrade();
         let task = Driver::new(link, shared);

@@ -1,10 +1,10 @@
 //! The sync twin, from threads without a runtime.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
 use rmux_core::blocking::{Pool, Session, resolve};
-use rmux_core::{ErrorKind, HostSpec};
+use rmux_core::{ErrorKind, HostSpec, OpenOptions};
 use rmux_testkit::sshd::Sshd;
 
 use crate::fixture::config;
@@ -26,6 +26,29 @@ fn commands_run_and_stream() {
     session.close().unwrap();
     let error = session.command("true").status().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn files_are_read_written_and_listed() {
+    let sshd = Sshd::start();
+    let session = Session::connect("127.0.0.1", config(&sshd)).unwrap();
+    let files = session.files();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file").display().to_string();
+    files.write(&path, "contents").unwrap();
+    assert_eq!(files.read(&path).unwrap(), b"contents");
+    let options = OpenOptions::new().read().write();
+    let mut file = files.open(&path, &options).unwrap();
+    file.seek(SeekFrom::Start(3)).unwrap();
+    file.write_all(b"T").unwrap();
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "ents");
+    file.close().unwrap();
+    let listing = files.read_dir(folder.path().display().to_string()).unwrap();
+    let names: Vec<_> = listing.map(|entry| entry.unwrap().path().clone()).collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(files.read(&names[0]).unwrap(), b"conTents");
 }
 
 #[test]

@@ -46,6 +46,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("deadline", "error"),
     ("event", "error"),
     ("event", "host"),
+    ("files", "sftp"),
     ("host", "error"),
     ("prompt", "error"),
     ("prompt", "secret"),

@@ -1,0 +1,195 @@
+//! Putting a new file in the place of an old one, in one step.
+
+use std::sync::Arc;
+
+use rmux_proto::sftp::{Attributes, Extension, FileType};
+
+use super::WriteOptions;
+use super::failure::Tried;
+use super::temporary::Temporary;
+use super::write::{NEW_FILE, check, permissions};
+use crate::error::{ErrorKind, Result};
+use crate::sftp::{Answer, Client, Failed, Handle};
+
+const SPECIAL_BITS: u32 = 0o7000;
+
+/// The file that is to be written, behind symbolic links.
+pub(super) struct Target {
+    pub(super) path: Vec<u8>,
+    /// What is there; `None` where nothing is.
+    known: Option<Attributes>,
+}
+
+impl Target {
+    /// `is_new`: what is wanted is a name that nothing has, so that a link is in the way.
+    pub(super) async fn find(client: &Client, tried: Tried<'_>, is_new: bool) -> Result<Self> {
+        let path = tried.path.to_vec();
+        let known = found(client.lstat(tried.path), tried).await?;
+        let is_link = known.as_ref().and_then(Attributes::file_type) == Some(FileType::Symlink);
+        if !is_link || is_new {
+            return Ok(Self { path, known });
+        }
+        let (real, known) = (client.real_path(tried.path), client.stat(tried.path));
+        let real = real.await.map_err(|failed| tried.failed(failed))?;
+        Ok(Self {
+            path: real.to_vec(),
+            known: found(known, tried).await?,
+        })
+    }
+}
+
+async fn found(answer: Answer<Attributes>, tried: Tried<'_>) -> Result<Option<Attributes>> {
+    match answer.await {
+        Ok(known) => Ok(Some(known)),
+        Err(failed) if failed.is_missing() => Ok(None),
+        Err(failed) => Err(tried.failed(failed)),
+    }
+}
+
+/// A file that is about to take the place of another, or of none.
+pub(super) struct Replace<'a> {
+    client: &'a Client,
+    tried: Tried<'a>,
+    options: WriteOptions,
+    /// What was there.
+    old: Option<Attributes>,
+    /// What the new one is, once the server has told.
+    own: Option<Answer<Attributes>>,
+    new: Temporary,
+}
+
+impl<'a> Replace<'a> {
+    /// Makes it, beside its target.
+    pub(super) async fn begin(
+        client: &'a Client,
+        target: &Target,
+        tried: Tried<'a>,
+        options: &WriteOptions,
+    ) -> Result<Self> {
+        let old = target.known.clone();
+        if old.as_ref().and_then(Attributes::file_type) == Some(FileType::Directory) {
+            return Err(tried.is_directory());
+        }
+        check(client, tried, options, old.as_ref()).await?;
+        // Never more than it will be in the end: somebody may open it meanwhile.
+        let mode = options
+            .mode
+            .or(old.as_ref().and_then(|old| old.permissions))
+            .unwrap_or(NEW_FILE);
+        let new = Temporary::beside(client, tried.path, mode & 0o777, tried).await?;
+        let own = old.is_some().then(|| client.fstat(new.handle()));
+        Ok(Self {
+            client,
+            tried,
+            options: options.clone(),
+            old,
+            own,
+            new,
+        })
+    }
+
+    pub(super) fn handle(&self) -> &Arc<Handle> {
+        self.new.handle()
+    }
+
+    /// Gives it its owner, its mode and its name, if it was written.
+    pub(super) async fn finish(mut self, written: Result<(), Failed>) -> Result<()> {
+        let (client, tried) = (self.client, self.tried);
+        if let Err(failed) = written {
+            let handle = self.handle();
+            return Err(tried.handle_unwritten(client, handle, failed).await);
+        }
+        self.take_after_old().await?;
+        let sync = (!self.options.no_sync && client.has(Extension::Fsync))
+            .then(|| client.sync(self.handle()));
+        // Some servers tell only when it is closed what could not be written.
+        let close = self.new.close();
+        for step in [sync, close].into_iter().flatten() {
+            if let Err(failed) = step.await {
+                return Err(tried.unwritten(client, failed).await);
+            }
+        }
+        if self.options.unchanged.is_some() || self.options.sha256.is_some() {
+            let now = client.lstat(tried.path).await.ok();
+            check(client, tried, &self.options, now.as_ref()).await?;
+        }
+        self.place().await?;
+        self.new.keep();
+        Ok(())
+    }
+
+    /// Makes owner and mode those of the old file, as far as the server lets us.
+    async fn take_after_old(&mut self) -> Result<()> {
+        let own = self.own.take();
+        let (client, handle) = (self.client, self.handle());
+        let wanted = self.options.mode;
+        let (Some(old), Some(own)) = (&self.old, own) else {
+            // The umask has had its word, against what was asked for.
+            return match wanted {
+                Some(mode) => self.set_mode(mode).await,
+                None => Ok(()),
+            };
+        };
+        let own = own.await.map_err(|failed| self.tried.failed(failed))?;
+        let Some(mut mode) = wanted.or(old.permissions.map(|mode| mode & 0o7777)) else {
+            return Ok(());
+        };
+        if let (Some((user, group)), Some((own_user, own_group))) = (old.owner, own.owner)
+            && (user, group) != (own_user, own_group)
+        {
+            let owner = |user, group| Attributes {
+                owner: Some((user, group)),
+                ..Attributes::default()
+            };
+            let whole = client.set_handle_attributes(handle, owner(user, group));
+            let is_whole = whole.await.is_ok();
+            let has_group = is_whole
+                || group == own_group
+                || client
+                    .set_handle_attributes(handle, owner(own_user, group))
+                    .await
+                    .is_ok();
+            if !is_whole {
+                // They would lend somebody else's rights.
+                mode &= !SPECIAL_BITS;
+            }
+            if !has_group {
+                // Another group than was meant gets no more than everybody.
+                mode = (mode & !0o070) | ((mode & 0o007) << 3);
+            }
+        }
+        if own.permissions.map(|own| own & 0o7777) == Some(mode) && mode & SPECIAL_BITS == 0 {
+            return Ok(());
+        }
+        self.set_mode(mode).await
+    }
+
+    async fn set_mode(&self, mode: u32) -> Result<()> {
+        self.client
+            .set_handle_attributes(self.handle(), permissions(mode))
+            .await
+            .map_err(|failed| self.tried.failed(failed))
+    }
+
+    /// Gives it its name.
+    async fn place(&self) -> Result<()> {
+        let (client, tried) = (self.client, self.tried);
+        let (from, to) = (self.new.path(), tried.path);
+        if !self.options.create_new && client.has(Extension::PosixRename) {
+            return match client.posix_rename(from, to).await {
+                Ok(()) => Ok(()),
+                Err(failed) => Err(tried.not_opened(client, failed).await),
+            };
+        }
+        // Version 3 renames to a free name only.
+        let Err(failed) = client.rename(from, to).await else {
+            return Ok(());
+        };
+        let error = tried.not_made(client, failed).await;
+        if !self.options.create_new && error.kind() == ErrorKind::AlreadyExists {
+            let what = "the server cannot replace a file in one step; write it in place";
+            return Err(tried.error(ErrorKind::Unsupported, what));
+        }
+        Err(error)
+    }
+}

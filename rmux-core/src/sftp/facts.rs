@@ -1,0 +1,100 @@
+//! What is known of a server and its channel, for all who use it.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rmux_proto::sftp::{Extensions, Limits, MAX_DATA, Pace, SAFE_DATA};
+
+use crate::error::{Error, ErrorKind};
+
+/// The most that reads or writes may have under way: what a channel's window lets in at once.
+pub(super) const MOST_UNDER_WAY: usize = 16 << 20;
+
+/// What is known of the server and its channel, for all who use it.
+pub(super) struct Facts {
+    pub(super) host: Arc<str>,
+    pub(super) extensions: Extensions,
+    read: AtomicU32,
+    write: AtomicU32,
+    most_handles: AtomicU64,
+    handles: AtomicU64,
+    under_way: AtomicUsize,
+    pub(super) ended: OnceLock<Error>,
+}
+
+impl Facts {
+    pub(super) fn new(host: Arc<str>, extensions: Extensions) -> Self {
+        Self {
+            host,
+            extensions,
+            read: AtomicU32::new(SAFE_DATA),
+            write: AtomicU32::new(SAFE_DATA),
+            most_handles: AtomicU64::new(u64::MAX),
+            handles: AtomicU64::new(0),
+            under_way: AtomicUsize::new(Pace::new(MOST_UNDER_WAY).window()),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// The most that one read should ask for.
+    pub(super) fn read_length(&self) -> u32 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// The most that one write may carry.
+    pub(super) fn write_length(&self) -> u32 {
+        self.write.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes one transfer should have under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// How many files the server lets be open at once, where that many are.
+    pub(super) fn handles_used_up(&self) -> Option<u64> {
+        let most = self.most_handles.load(Ordering::Relaxed);
+        (self.handles.load(Ordering::Relaxed) >= most).then_some(most)
+    }
+
+    pub(super) fn handle_opened(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_under_way(&self, bytes: usize) {
+        self.under_way.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn handle_closed(&self) {
+        self.handles.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Why no answer comes any more.
+    pub(super) fn why_ended(&self) -> Error {
+        self.ended.get().cloned().unwrap_or_else(|| {
+            let what = "the SFTP channel was closed";
+            Error::new(ErrorKind::Closed, "files", what).with_host(&self.host)
+        })
+    }
+
+    pub(super) fn learn(&self, limits: Limits) {
+        // What does not fit a packet, of ours or of the server's, is of no use.
+        let packet = match limits.packet {
+            0 => u64::from(MAX_DATA),
+            some => some.saturating_sub(1024).max(u64::from(SAFE_DATA)),
+        };
+        let data = |length: u64| match length {
+            0 => SAFE_DATA,
+            some => some.min(packet).min(MAX_DATA.into()) as u32,
+        };
+        self.read.store(data(limits.read), Ordering::Relaxed);
+        self.write.store(data(limits.write), Ordering::Relaxed);
+        if limits.handles > 0 {
+            self.most_handles.store(limits.handles, Ordering::Relaxed);
+        }
+    }
+}
