@@ -11,6 +11,7 @@ mod files;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -21,7 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
 use crate::pool;
-use crate::session::{self, CloseReason, ExitStatus, Output, Signal};
+use crate::session::{self, CloseReason, ExitStatus, Output, Signal, Stopped};
 use crate::ssh_config::Resolved;
 
 /// The runtime that serves the blocking API, and the process that started it.
@@ -254,6 +255,15 @@ impl Child {
     /// Asks the server to send the command a signal.
     pub fn signal(&self, signal: &Signal) {
         self.0.signal(signal);
+    }
+
+    /// Ends the command and says whether that was confirmed; see
+    /// [`Child::stop`](crate::Child::stop).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn stop(&self, grace: Duration) -> Result<Stopped> {
+        runtime()?.block_on(self.0.stop(grace))
     }
 
     /// Kills the command and waits for its end; see [`Child::kill`](crate::Child::kill).

@@ -94,6 +94,18 @@ impl ErrorKind {
     }
 }
 
+/// What is known of a remote command that was ended from here.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteEnd {
+    /// Nothing of its process group is left: the remote was asked.
+    ///
+    /// Processes that left the group (`setsid`, a daemon) are out of reach, and not counted.
+    Confirmed,
+    /// It was told to end, as far as that was possible, and may still run.
+    Unconfirmed,
+}
+
 /// An rmux error: a kind, the operation that failed, the host it was for, and the cause.
 ///
 /// Cheap to clone: when a link dies, the same error settles everything that waited for it.
@@ -107,6 +119,14 @@ struct Inner {
     host: Option<String>,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    remote_end: Option<RemoteEnd>,
+    partial: Option<Arc<Partial>>,
+}
+
+/// What a command had written until it was ended.
+struct Partial {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
 /// The result of an rmux operation.
@@ -125,6 +145,8 @@ impl Error {
             host: None,
             message: message.into(),
             source: None,
+            remote_end: None,
+            partial: None,
         }))
     }
 
@@ -140,6 +162,20 @@ impl Error {
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.0).source = Some(Arc::new(source));
+        self
+    }
+
+    /// The same error, with what is known of the command that was ended for it.
+    #[must_use]
+    pub(crate) fn with_remote_end(mut self, end: RemoteEnd) -> Self {
+        Arc::make_mut(&mut self.0).remote_end = Some(end);
+        self
+    }
+
+    /// The same error, with what the command had written before.
+    #[must_use]
+    pub(crate) fn with_partial(mut self, stdout: Vec<u8>, stderr: Vec<u8>) -> Self {
+        Arc::make_mut(&mut self.0).partial = Some(Arc::new(Partial { stdout, stderr }));
         self
     }
 
@@ -177,6 +213,22 @@ impl Error {
     /// The explanation without host and operation.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Where a command was ended because of this failure (a timeout, a limit, a cancelled call):
+    /// whether the remote has confirmed its end. `None` where no command had been started.
+    pub fn remote_end(&self) -> Option<RemoteEnd> {
+        self.0.remote_end
+    }
+
+    /// What the command had written to standard output until then, where it was collected.
+    pub fn partial_stdout(&self) -> Option<&[u8]> {
+        self.0.partial.as_ref().map(|partial| &partial.stdout[..])
+    }
+
+    /// What the command had written to standard error until then, where it was collected.
+    pub fn partial_stderr(&self) -> Option<&[u8]> {
+        self.0.partial.as_ref().map(|partial| &partial.stderr[..])
     }
 }
 

@@ -44,7 +44,7 @@ pub mod ssh_config;
 mod trust;
 
 pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
 pub use files::{
     DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath,
@@ -65,8 +65,8 @@ pub use secret::Secret;
 #[doc(hidden)]
 pub use link::fuzz_private_key;
 pub use session::{
-    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output, Pty,
-    Session, Signal, Stdio, resolve,
+    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output,
+    OutputLimit, Pty, Session, Signal, Stdio, Stopped, resolve,
 };
 
 /// The README's Rust code, compiled.

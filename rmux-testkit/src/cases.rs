@@ -6,6 +6,7 @@ pub mod resolving;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -64,6 +65,23 @@ pub struct Request {
     pub stdin: Option<Vec<u8>>,
     /// Terminal.
     pub pty: Option<Pty>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+    /// How many bytes of each stream to keep, and what becomes of the rest.
+    pub limit: Option<(u64, Excess)>,
+}
+
+/// What becomes of output that is too much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Excess {
+    /// An error.
+    #[default]
+    Error,
+    /// It is dropped.
+    Truncate,
+    /// All is in a file.
+    Spill,
 }
 
 /// A command in one of its forms.
@@ -105,6 +123,12 @@ pub struct Expect {
     pub stdout: Output,
     /// What it writes to stderr.
     pub stderr: Output,
+    /// Whether the end of a command that was ended must be confirmed.
+    pub confirmed: Option<bool>,
+    /// How many bytes of stdout and stderr are dropped.
+    pub dropped: (u64, u64),
+    /// What the file with all of stdout holds.
+    pub stdout_file: Option<Output>,
 }
 
 /// How a request ends.
@@ -265,6 +289,9 @@ struct RawRequest {
     #[serde(default, deserialize_with = "optional_bytes")]
     stdin: Option<Vec<u8>>,
     pty: Option<Pty>,
+    timeout: Option<f64>,
+    max_output: Option<u64>,
+    on_excess: Option<Excess>,
 }
 
 #[derive(Deserialize)]
@@ -276,6 +303,12 @@ struct RawExpect {
     pty: Option<bool>,
     stdout: Option<RawOutput>,
     stderr: Option<RawOutput>,
+    confirmed: Option<bool>,
+    #[serde(default)]
+    stdout_dropped: u64,
+    #[serde(default)]
+    stderr_dropped: u64,
+    stdout_file: Option<RawOutput>,
 }
 
 /// The value of a setting, or several.
@@ -386,12 +419,24 @@ impl RawCase {
                 cwd: request.cwd,
                 stdin: request.stdin,
                 pty: request.pty,
+                timeout: request.timeout.map(Duration::from_secs_f64),
+                limit: match (request.max_output, request.on_excess) {
+                    (Some(most), on_excess) => Some((most, on_excess.unwrap_or_default())),
+                    (None, None) => None,
+                    (None, Some(_)) => return Err("on_excess needs max_output".to_owned()),
+                },
             },
             expect: Expect {
                 end,
                 pty: expect.pty,
                 stdout: output(expect.stdout)?,
                 stderr: output(expect.stderr)?,
+                confirmed: expect.confirmed,
+                dropped: (expect.stdout_dropped, expect.stderr_dropped),
+                stdout_file: expect
+                    .stdout_file
+                    .map(|file| output(Some(file)))
+                    .transpose()?,
             },
         })
     }

@@ -163,7 +163,8 @@ fn is_worth_a_process(case: &Case) -> bool {
         |code: u32| code < 3 || code.is_multiple_of(32) || (125..132).contains(&code) || code > 253;
     // The stock client knows variables by its settings only.
     let is_sayable = case.request.options.is_empty() || case.request.env.is_empty();
-    case.target == Target::Server && is_sayable && code.is_none_or(is_chosen)
+    let is_unbounded = case.request.timeout.is_none() && case.request.limit.is_none();
+    case.target == Target::Server && is_sayable && is_unbounded && code.is_none_or(is_chosen)
 }
 
 fn run(mut ssh: Process, control: &str, case: &Case) -> Output {

@@ -7,8 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use russh::client::Msg;
@@ -22,8 +21,8 @@ use super::outbox::{Next, Outbox};
 use super::service::Service;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a channel that nobody holds any more may take to end by itself after EOF (and the
-/// signal, if it is to be killed) before it is closed from this side. The engine keeps a few KiB
+/// How long a channel that nobody holds any more may take to end by itself after EOF (and after
+/// `KILL`, if it is to be ended) before it is closed from this side. The engine keeps a few KiB
 /// for each channel closed from this side, so that is the last resort.
 const RELEASE_GRACE: Duration = Duration::from_secs(2);
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -77,16 +76,25 @@ impl Request {
     }
 }
 
+/// How a command is ended by way of its own channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    /// How long it may take until it gets `KILL`.
+    pub(crate) grace: Duration,
+    /// Whether it gets `TERM` before; if not, somebody else sees to that.
+    pub(crate) ask: bool,
+}
+
 /// Settles, with an error, when the channel has ended.
 pub(crate) type End = oneshot::Receiver<()>;
 
 #[derive(Debug)]
 enum Control {
     Request(Request, Option<oneshot::Sender<bool>>),
-    /// Nobody holds the channel any more.
-    Release {
-        kill: bool,
-    },
+    /// End the command.
+    Stop(Ending),
+    /// Nobody holds the channel any more. What runs on it is ended first, if this says how.
+    Release(Option<Ending>),
     /// The remote closed the channel, or the link is gone.
     Ended,
 }
@@ -100,7 +108,7 @@ pub(crate) struct Channel {
     control: mpsc::UnboundedSender<Control>,
     inbox: Inbox,
     outbox: Outbox,
-    kill_on_drop: Arc<AtomicBool>,
+    on_drop: Arc<OnceLock<Ending>>,
     /// How long requests may stay unanswered, where they may not for ever.
     answers: Option<Answers>,
 }
@@ -121,13 +129,13 @@ impl Channel {
         let (stop, stopped) = oneshot::channel();
         let replies = Replies::default();
         let outbox = Outbox::default();
-        let kill_on_drop = Arc::new(AtomicBool::new(false));
+        let on_drop = Arc::<OnceLock<Ending>>::default();
         let drain = Drain {
             inbox: inbox.clone(),
             outbox: outbox.clone(),
             replies: replies.clone(),
             control: control.clone(),
-            kill: Arc::clone(&kill_on_drop),
+            on_drop: Arc::clone(&on_drop),
             lost,
         };
         tokio::spawn(async move {
@@ -147,7 +155,7 @@ impl Channel {
             control,
             inbox,
             outbox,
-            kill_on_drop,
+            on_drop,
             answers: None,
         };
         (channel, end)
@@ -201,7 +209,7 @@ impl Channel {
             "the connection was cut",
         )));
         self.outbox.break_off();
-        let _ = self.control.send(Control::Release { kill: false });
+        let _ = self.control.send(Control::Release(None));
     }
 
     /// What comes in.
@@ -214,17 +222,21 @@ impl Channel {
         &self.outbox
     }
 
-    /// Whether dropping the channel kills the remote command.
-    pub(crate) fn set_kill_on_drop(&self, kill: bool) {
-        self.kill_on_drop.store(kill, Ordering::Relaxed);
+    /// Dropping the channel ends the remote command in this way. The first call counts.
+    pub(crate) fn end_on_drop(&self, how: Ending) {
+        let _ = self.on_drop.set(how);
+    }
+
+    /// Ends the command. Does not wait. A later call may only hasten it.
+    pub(crate) fn stop(&self, how: Ending) {
+        let _ = self.control.send(Control::Stop(how));
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        let _ = self.control.send(Control::Release {
-            kill: self.kill_on_drop.load(Ordering::Relaxed),
-        });
+        let how = self.on_drop.get().copied();
+        let _ = self.control.send(Control::Release(how));
     }
 }
 
@@ -233,7 +245,7 @@ struct Drain {
     outbox: Outbox,
     replies: Replies,
     control: mpsc::UnboundedSender<Control>,
-    kill: Arc<AtomicBool>,
+    on_drop: Arc<OnceLock<Ending>>,
     lost: Lost,
 }
 
@@ -293,8 +305,8 @@ impl Drain {
         if let Err(error) = self.inbox.push(stream, data) {
             // The channel has failed, but it must be drained until the remote has closed it.
             self.inbox.fail(error);
-            let kill = self.kill.load(Ordering::Relaxed);
-            let _ = self.control.send(Control::Release { kill });
+            let how = self.on_drop.get().copied();
+            let _ = self.control.send(Control::Release(how));
         }
     }
 
@@ -335,6 +347,36 @@ struct Sender {
 
 type InFlight = Pin<Box<dyn Future<Output = usize> + Send>>;
 
+/// How far the ending of the command has come.
+#[derive(Default)]
+struct Stopping {
+    begun: bool,
+    killed: bool,
+    /// When it gets `KILL`.
+    kill: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Stopping {
+    /// What to send at once.
+    fn begin(&mut self, how: Ending) -> Option<&'static str> {
+        if self.killed {
+            return None;
+        }
+        if how.grace.is_zero() {
+            (self.begun, self.killed, self.kill) = (true, true, None);
+            return Some("KILL");
+        }
+        let at = tokio::time::Instant::now() + how.grace;
+        match &mut self.kill {
+            Some(kill) if kill.deadline() <= at => {}
+            kill => *kill = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
+        // Programs may take a second `TERM` for impatience.
+        let first = !std::mem::replace(&mut self.begun, true);
+        (first && how.ask).then_some("TERM")
+    }
+}
+
 impl Sender {
     async fn run(
         mut self,
@@ -344,6 +386,7 @@ impl Sender {
         let mut in_flight: Option<InFlight> = None;
         // Set once nobody holds the channel: how long it may still take to end by itself.
         let mut grace: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut stopping = Stopping::default();
         loop {
             let may_send =
                 in_flight.is_none() && !self.eof_sent && (self.started || grace.is_some());
@@ -353,19 +396,27 @@ impl Sender {
                     Some(Control::Request(request, reply)) => {
                         self.send(request, reply, &mut in_flight).await;
                     }
-                    Some(Control::Release { kill }) if grace.is_none() => {
-                        if kill {
-                            let signal = Request::Signal("KILL".into());
-                            self.send(signal, None, &mut in_flight).await;
+                    Some(Control::Stop(how)) => {
+                        if let Some(signal) = stopping.begin(how) {
+                            self.signal(signal, &mut in_flight).await;
+                        }
+                    }
+                    Some(Control::Release(how)) if grace.is_none() => {
+                        if let Some(signal) = how.and_then(|how| stopping.begin(how)) {
+                            self.signal(signal, &mut in_flight).await;
                         }
                         // What was accepted before still goes out, as through a pipe.
                         let _ = self.outbox.close();
-                        let patience = if kill { KILL_GRACE } else { RELEASE_GRACE };
+                        let patience = how.map_or(RELEASE_GRACE, |how| how.grace + KILL_GRACE);
                         grace = Some(Box::pin(tokio::time::sleep(patience)));
                     }
-                    Some(Control::Release { .. }) => {}
+                    Some(Control::Release(_)) => {}
                     Some(Control::Ended) | None => return,
                 },
+                () = expired(&mut stopping.kill) => {
+                    (stopping.kill, stopping.killed) = (None, true);
+                    self.signal("KILL", &mut in_flight).await;
+                }
                 length = finish(&mut in_flight) => {
                     in_flight = None;
                     self.outbox.sent(length);
@@ -383,6 +434,11 @@ impl Sender {
         let _ = self.write.close().await;
         // The engine ignores the answer to a close that came from here: end the drain by hand.
         let _ = stop.send(());
+    }
+
+    async fn signal(&mut self, name: &str, in_flight: &mut Option<InFlight>) {
+        self.send(Request::Signal(name.to_owned()), None, in_flight)
+            .await;
     }
 
     fn data(&self, data: bytes::Bytes) -> InFlight {

@@ -107,6 +107,11 @@ impl Inbox {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// How many bytes of unread output may be in temporary files.
+    pub(crate) fn spill_limit(&self) -> u64 {
+        self.0.limits.spill
+    }
+
     /// Takes the line with `token` and the process id out of standard error.
     pub(crate) fn expect_marker(&self, token: String) {
         self.state().marker = Some(MarkerScan::new(token));
@@ -192,11 +197,11 @@ impl Inbox {
     }
 
     /// Whether the command has ended and nothing it started holds its output any more, or the
-    /// channel is gone.
+    /// remote has closed the channel. Where it was closed from here, the command may still run.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state();
         let ended = state.exit.is_some() && state.streams.iter().all(|queue| queue.eof);
-        ended || state.end.is_some()
+        ended || matches!(state.end, Some(Ok(())))
     }
 
     /// Drops what is there and what will come for `stream`: its reader is gone.

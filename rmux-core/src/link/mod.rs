@@ -36,7 +36,7 @@ use tokio::sync::watch;
 pub(crate) use agent_forward::forwarded_agent;
 pub use algorithms::engine_algorithms;
 pub(crate) use answers::Unanswered;
-pub(crate) use channel::{Channel, End, PtyRequest, Request, WindowSize};
+pub(crate) use channel::{Channel, End, Ending, PtyRequest, Request, WindowSize};
 pub(crate) use dial::connect_timeout;
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub use keys::fuzz_private_key;

@@ -1,19 +1,26 @@
 //! A remote command that runs.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::Session;
-use super::exit::{ExitStatus, Output, Signal};
+use super::capture::{Captures, OutputLimit};
+use super::exit::{ExitStatus, Output, Signal, Stopped};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, RemoteEnd, Result};
 use crate::link::{Request, WindowSize};
 
+/// How long it may take, from the end of its grace, until a command is known to have ended.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(10);
+
 /// A remote command that runs. Dropping it does not wait and does not block: with
-/// [`kill_on_drop`](crate::Command::kill_on_drop) the command's process group is killed, otherwise
+/// [`kill_on_drop`](crate::Command::kill_on_drop) the command's process group is ended, otherwise
 /// it goes on with its input at an end and its piped output going nowhere. Dropping is safe in and
-/// outside of a runtime, from any thread.
+/// outside of a runtime, from any thread. What comes of it is logged, with the target
+/// `rmux_core`; [`stop`](Self::stop) returns it.
 ///
 /// It keeps its session's connection open.
 #[derive(Debug)]
@@ -29,6 +36,7 @@ pub struct Child {
     pub(super) has_pty: bool,
     pub(super) session: Session,
     pub(super) copies: Copies,
+    pub(super) limit: OutputLimit,
 }
 
 impl Child {
@@ -69,46 +77,63 @@ impl Child {
         }
     }
 
-    /// Closes standard input, reads both outputs to their ends and waits for the command.
+    /// Closes standard input, reads both outputs to their ends and waits for the command. The
+    /// command's [limit](crate::Command::output_limit) holds.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait), and [`ErrorKind::LimitExceeded`] where more was left unread than
-    /// the session's limits allow.
+    /// As [`wait`](Self::wait), and [`ErrorKind::LimitExceeded`] where it wrote more than the limit
+    /// allows, or more was left unread than the session's limits allow.
     ///
     /// # Cancel safety
     /// Dropping the future drops the child.
     pub async fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
-        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        let (stdout, stderr) = futures_util::future::try_join(
-            async {
-                let mut all = Vec::new();
-                if let Some(mut stdout) = stdout {
-                    while let Some(piece) = stdout.chunk().await? {
-                        all.extend_from_slice(&piece);
-                    }
-                }
-                Ok::<_, Error>(all)
-            },
-            async {
-                let mut all = Vec::new();
-                if let Some(mut stderr) = stderr {
-                    while let Some(piece) = stderr.chunk().await? {
-                        all.extend_from_slice(&piece);
-                    }
-                }
-                Ok(all)
-            },
-        )
-        .await
-        .map_err(|error| error.with_host(&self.session.host().name))?;
-        let status = self.wait().await?;
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
-            host: self.session.host().name.as_str().into(),
-        })
+        let mut captures = self.captures();
+        match self.fill(&mut captures).await {
+            Ok(status) => {
+                let kept = captures.finish();
+                let host = &self.session.host().name;
+                Ok(Output::new(
+                    status,
+                    kept.map_err(|error| error.with_host(host))?,
+                    host,
+                ))
+            }
+            Err(error) => Err(self.fail(error, captures).await),
+        }
+    }
+
+    /// Takes its outputs, to be collected.
+    pub(super) fn captures(&mut self) -> Captures {
+        let streams = (self.stdout.take(), self.stderr.take());
+        let most_in_file = self.running.channel.inbox().spill_limit();
+        Captures::new(streams, self.limit, most_in_file)
+    }
+
+    /// Collects what it writes and waits for its end.
+    pub(super) async fn fill(&mut self, captures: &mut Captures) -> Result<ExitStatus> {
+        let filled = captures.fill().await;
+        filled.map_err(|error| error.with_host(&self.session.host().name))?;
+        self.wait().await
+    }
+
+    /// The error of collecting what it writes, with what there is. Where that is too much, the
+    /// command is ended.
+    pub(super) async fn fail(&mut self, mut error: Error, mut captures: Captures) -> Error {
+        if error.kind() == ErrorKind::LimitExceeded {
+            captures.stop_reading();
+            error = error.with_remote_end(self.end().await);
+        }
+        let (stdout, stderr) = captures.partial();
+        error.with_partial(stdout, stderr)
+    }
+
+    /// Ends it as dropping it would, and waits for what comes of it.
+    pub(super) async fn end(&self) -> RemoteEnd {
+        match self.stop(self.running.grace()).await {
+            Ok(stopped) => stopped.remote_end,
+            Err(error) => error.remote_end().unwrap_or(RemoteEnd::Unconfirmed),
+        }
     }
 
     /// Sends the command a signal; does not wait.
@@ -120,14 +145,60 @@ impl Child {
         self.running.signal(signal);
     }
 
-    /// Kills the command: by signal, and where it was started with
+    /// Ends the command and says whether that was confirmed: its process group gets `TERM`, and
+    /// `KILL` if something of it is left when the grace has passed. Then the remote is asked
+    /// whether the group is gone.
+    ///
+    /// That takes a command that was started with [`kill_on_drop`](crate::Command::kill_on_drop) or
+    /// a timeout, without a terminal, and one more channel for a moment; on a server that grants
+    /// none the command is signalled by its own channel. Any other command is signalled by its own
+    /// channel only, and its end is [`Unconfirmed`](RemoteEnd::Unconfirmed): that the command
+    /// itself ended proves nothing of what it has started.
+    ///
+    /// Processes that left the group, as with `setsid`, are out of reach and are not counted.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), and [`ErrorKind::TimedOut`] where the command has not ended 10 s
+    /// after its grace. [`Error::remote_end`] says what is known.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the command is ended all the same.
+    pub async fn stop(&self, grace: Duration) -> Result<Stopped> {
+        let verdict = self.running.stop(grace);
+        let limit = grace.saturating_add(CONFIRM_LIMIT);
+        let (exit, verdict) = futures_util::future::join(
+            tokio::time::timeout(limit, self.exit()),
+            tokio::time::timeout(limit, verdict),
+        )
+        .await;
+        // Nobody tells where the session has ended meanwhile.
+        let remote_end = match verdict {
+            Ok(Ok(end)) => end,
+            _ => RemoteEnd::Unconfirmed,
+        };
+        match exit {
+            Ok(Ok(status)) => Ok(Stopped { status, remote_end }),
+            Ok(Err(error)) => Err(error.with_remote_end(remote_end)),
+            Err(_) => Err(Error::new(
+                ErrorKind::TimedOut,
+                "stop",
+                format!("the command has not ended within {limit:?}"),
+            )
+            .with_host(&self.session.host().name)
+            .with_remote_end(remote_end)),
+        }
+    }
+
+    /// Kills the command at once: by signal, and where it was started with
     /// [`kill_on_drop`](crate::Command::kill_on_drop), its whole process group by way of another
     /// channel, which works on servers that ignore signals too. Does not wait.
     pub fn start_kill(&self) {
-        self.running.kill();
+        drop(self.running.stop(Duration::ZERO));
     }
 
-    /// Kills the command, as [`start_kill`](Self::start_kill), and waits for its end.
+    /// Kills the command, as [`start_kill`](Self::start_kill), and waits for its end. Whether all of
+    /// its group is gone is told by [`stop`](Self::stop), which kills at once where its grace is
+    /// zero.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).

@@ -4,14 +4,16 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
 
 use super::Session;
+use super::capture::OutputLimit;
 use super::child::Child;
-use super::exit::{ExitStatus, Output};
 use super::stdio::Stdio;
 use super::terminal::Pty;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+
+/// How long a command has from `TERM` to `KILL`, unless it is told otherwise.
+const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// What the server is asked to run.
 #[derive(Debug, Clone)]
@@ -50,6 +52,9 @@ pub struct Command {
     pub(super) input: Bytes,
     pub(super) timeout: Option<Duration>,
     pub(super) kill_on_drop: bool,
+    pub(super) kill_grace: Duration,
+    /// None where the caller left it to the default.
+    pub(super) output_limit: Option<OutputLimit>,
 }
 
 impl std::fmt::Debug for Command {
@@ -99,6 +104,8 @@ impl Command {
             input: Bytes::new(),
             timeout: None,
             kill_on_drop: false,
+            kill_grace: KILL_GRACE,
+            output_limit: None,
         }
     }
 
@@ -175,13 +182,36 @@ impl Command {
         self
     }
 
-    /// Whether dropping the [`Child`] kills the command's process group. Default: no; then the
-    /// command goes on without input, and its piped output goes nowhere.
+    /// Whether dropping the [`Child`] ends the command's process group: it gets `TERM`, and `KILL`
+    /// when the [grace](Self::kill_grace) has passed. Default: no; then the command goes on without
+    /// input, and its piped output goes nowhere.
+    ///
+    /// Processes that left the group, as with `setsid`, are out of reach.
     ///
     /// Where the server ignores signals, this takes one more channel for a moment; while such
     /// commands run, one of those that the server grants is kept back for it.
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
+        self
+    }
+
+    /// How long the command's process group has to end in order before it is killed, where it is
+    /// ended from here: by a timeout, by dropping its [`Child`] or a call that runs it, or because
+    /// it wrote too much. Default: 2 s, which is time to clean up and short enough to wait for.
+    /// Zero kills at once.
+    pub fn kill_grace(&mut self, grace: Duration) -> &mut Self {
+        self.kill_grace = grace;
+        self
+    }
+
+    /// How much of what the command writes [`output`](Self::output) and
+    /// [`Child::wait_with_output`] keep, and what becomes of the rest. Default: an error beyond
+    /// 1 GiB.
+    ///
+    /// A limit that was set here and may end the command has it started so that its process group
+    /// can be ended on any server, as [`kill_on_drop`](Self::kill_on_drop) does.
+    pub fn output_limit(&mut self, limit: OutputLimit) -> &mut Self {
+        self.output_limit = Some(limit);
         self
     }
 
@@ -193,8 +223,11 @@ impl Command {
     }
 
     /// How long [`output`](Self::output) and [`status`](Self::status) take at most, the wait for a
-    /// free channel included. After that the command's process group, if it was started, is killed,
-    /// and they fail with [`ErrorKind::TimedOut`]. Default: for ever.
+    /// free channel included. Then they fail with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut), after the command's
+    /// process group, if it was started, was ended: that takes up to the
+    /// [grace](Self::kill_grace) and 10 s more. The error says whether it was
+    /// [confirmed](crate::Error::remote_end) and holds what the command had
+    /// [written](crate::Error::partial_stdout). Default: for ever.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = Some(timeout);
         self
@@ -203,8 +236,8 @@ impl Command {
     /// Starts the command.
     ///
     /// # Errors
-    /// [`ErrorKind::ChannelRefused`] where the server does not run it, [`ErrorKind::Disconnected`]
-    /// or [`ErrorKind::Closed`] where the session is gone, [`ErrorKind::InvalidInput`] where an
+    /// [`ErrorKind::ChannelRefused`](crate::ErrorKind::ChannelRefused) where the server does not run it, [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected)
+    /// or [`ErrorKind::Closed`](crate::ErrorKind::Closed) where the session is gone, [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) where an
     /// argument cannot be sent.
     ///
     /// # Cancel safety
@@ -214,80 +247,11 @@ impl Command {
         self.start([Stdio::Piped; 3]).await
     }
 
-    /// Runs the command with this process' streams and waits for its end.
-    ///
-    /// Reading this process' standard input cannot be taken back: what is typed until the next line
-    /// may be lost to whoever reads it afterwards.
-    ///
-    /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait`], and [`ErrorKind::TimedOut`]. A status other
-    /// than 0 is no error.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the [`Child`].
-    pub async fn status(&self) -> Result<ExitStatus> {
-        self.in_time(async {
-            let mut child = self.start([Stdio::Inherit; 3]).await?;
-            child.wait().await
-        })
-        .await
-    }
-
-    /// Runs the command, sends it its [`input`](Self::input) and collects what it writes.
-    ///
-    /// A command that ends without reading all of its input is no error.
-    ///
-    /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`], and [`ErrorKind::TimedOut`]. A
-    /// status other than 0 is no error.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the [`Child`].
-    pub async fn output(&self) -> Result<Output> {
-        let stdin = if self.input.is_empty() {
-            Stdio::Null
-        } else {
-            Stdio::Piped
-        };
-        self.in_time(async {
-            let mut child = self.start([stdin, Stdio::Piped, Stdio::Piped]).await?;
-            let feed = child.stdin.take().map(|mut stdin| async move {
-                // A command that has enough closes its input: how it ended is what counts.
-                let _ = stdin.write_all(&self.input).await;
-                let _ = stdin.shutdown().await;
-            });
-            let feed = futures_util::future::OptionFuture::from(feed);
-            let mut collect = std::pin::pin!(child.wait_with_output());
-            tokio::select! {
-                biased;
-                output = &mut collect => output,
-                _ = feed => collect.await,
-            }
-        })
-        .await
-    }
-
-    /// Waits for `work`, which owns the child, no longer than the timeout.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let Some(timeout) = self.timeout else {
-            return work.await;
-        };
-        match tokio::time::timeout(timeout, work).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::new(
-                ErrorKind::TimedOut,
-                "run",
-                format!(
-                    "the command did not end within {timeout:?}; it is killed if it was started"
-                ),
-            )
-            .with_host(&self.session.host().name)),
-        }
-    }
-
     /// Whether losing the child must end the command.
     pub(super) fn kills(&self) -> bool {
-        self.kill_on_drop || self.timeout.is_some()
+        self.kill_on_drop
+            || self.timeout.is_some()
+            || self.output_limit.is_some_and(OutputLimit::may_end)
     }
 
     async fn start(&self, defaults: [Stdio; 3]) -> Result<Child> {

@@ -13,16 +13,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::Shared;
 use super::exit::Signal;
-use super::running::{Guard, Ready};
-use super::{Shared, group};
-use crate::error::{Error, ErrorKind, Result};
+use super::running::Ready;
+use super::stop::{Errand, PID_LIMIT, Stop};
+use crate::error::{Error, ErrorKind, RemoteEnd, Result};
 use crate::link::{Channel, End, Link, OpenError, Request, Transport, Unanswered};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
-/// How long a wrapper may take to tell its process id; login shells may be slow to start.
-const PID_LIMIT: Duration = Duration::from_secs(10);
 /// How long signals that are on their way may take when the session is closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -45,6 +44,8 @@ pub(super) enum Message {
     Guard(Weak<Channel>, Option<Arc<()>>),
     /// Send a signal to the process group of a command, once its wrapper has told which that is.
     Signal(Arc<Channel>, Signal),
+    /// End the process group of a command.
+    Stop(Arc<Channel>, Stop),
     /// Nobody holds the session any more.
     Unused,
     /// Nobody will come back to it once it is unused.
@@ -79,14 +80,15 @@ type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenErro
 
 /// A step on the way of a signal.
 enum Step {
-    /// A channel is wanted to run this line on.
-    Run(Vec<u8>),
+    /// A channel is wanted for this.
+    Run(Errand),
     Done,
 }
 
 pub(super) struct Driver {
     link: Link,
     shared: Arc<Shared>,
+    host_name: Arc<str>,
     /// How long the session stays when nobody uses it, and until when it now does.
     linger: Duration,
     unused_until: Option<Instant>,
@@ -122,6 +124,7 @@ impl Driver {
         Self {
             link,
             linger: shared.linger,
+            host_name: shared.host.name.as_str().into(),
             shared,
             unused_until: None,
             spares: Vec::new(),
@@ -170,7 +173,8 @@ impl Driver {
                     // One that was begun before the session closed.
                     Some(Message::Guard(channel, _promise)) if closing => self.kill(&channel),
                     Some(Message::Guard(channel, _promise)) => self.guarded.push(channel),
-                    Some(Message::Signal(channel, signal)) => self.find_group(channel, signal),
+                    Some(Message::Signal(channel, signal)) => self.signal(channel, signal),
+                    Some(Message::Stop(channel, stop)) => self.stop(channel, stop),
                     Some(Message::Unused) => self.unused_until = Some(Instant::now() + self.linger),
                     Some(Message::Forsaken) => {
                         self.linger = Duration::ZERO;
@@ -209,7 +213,7 @@ impl Driver {
                 }
                 Some(()) = self.dialling.next() => {}
                 Some(step) = self.signals.next() => match step {
-                    Step::Run(line) => self.run_line(line),
+                    Step::Run(errand) => self.run_errand(errand),
                     Step::Done => {}
                 },
                 reason = lost.wait() => {
@@ -324,10 +328,18 @@ impl Driver {
         }
         self.full = true;
         self.open_more();
-        if !self.ends.is_empty() || !self.opening.is_empty() {
+        if !self.opening.is_empty() {
             return;
         }
         self.refusals += 1;
+        if !self.ends.is_empty() {
+            // The next end may be far off, and what has just ended for us may still have counted with
+            // the server.
+            if self.refusals < REFUSALS {
+                self.retry = Some(Instant::now() + RETRY);
+            }
+            return;
+        }
         let signalling = !self.urgent.is_empty();
         if (signalling || self.granted) && self.refusals < REFUSALS {
             // What has ended for us, or was let go of, may still count with the server for a moment.
@@ -378,11 +390,24 @@ impl Driver {
 
     fn kill(&mut self, channel: &Weak<Channel>) {
         if let Some(channel) = channel.upgrade() {
-            self.find_group(channel, Signal::kill());
+            self.stop(channel, Stop::now());
         }
     }
 
-    fn find_group(&mut self, channel: Arc<Channel>, signal: Signal) {
+    fn stop(&mut self, channel: Arc<Channel>, stop: Stop) {
+        let host = Arc::clone(&self.host_name);
+        self.signals.push(Box::pin(async move {
+            match Errand::stop(channel, stop).await {
+                Ok(errand) => Step::Run(errand),
+                Err(stop) => {
+                    stop.settle(RemoteEnd::Unconfirmed, &host);
+                    Step::Done
+                }
+            }
+        }));
+    }
+
+    fn signal(&mut self, channel: Arc<Channel>, signal: Signal) {
         let inbox = channel.inbox().clone();
         // Not held meanwhile: a channel that was let go of must come to its end.
         let channel = Arc::downgrade(&channel);
@@ -391,7 +416,7 @@ impl Driver {
             let pid = tokio::time::timeout(PID_LIMIT, inbox.pid()).await;
             match pid.unwrap_or_default() {
                 _ if inbox.is_over() => Step::Done,
-                Some(pid) => Step::Run(group::signal(pid, &signal, !inbox.has_exited())),
+                Some(pid) => Step::Run(Errand::signal(pid, &signal, &inbox)),
                 None => {
                     if let Some(channel) = channel.upgrade() {
                         channel.tell(Request::Signal(signal.name().to_owned()));
@@ -403,17 +428,12 @@ impl Driver {
     }
 
     /// Runs a line on a channel of its own, and waits for its end.
-    fn run_line(&mut self, line: Vec<u8>) {
+    fn run_errand(&mut self, errand: Errand) {
         let (wanted, granted) = oneshot::channel();
         self.urgent.push_back(wanted);
+        let run = errand.run(granted, Arc::clone(&self.host_name));
         self.signals.push(Box::pin(async move {
-            if let Ok(Ok(ready)) = granted.await {
-                let running = ready.run(Guard::None);
-                let _ = running.channel.outbox().close();
-                if let Ok(true) = running.channel.ask(Request::Exec(line)).await {
-                    let _ = running.channel.inbox().exit().await;
-                }
-            }
+            run.await;
             Step::Done
         }));
         self.hand_out();

@@ -1,9 +1,11 @@
 //! How a remote command ended, and the signals it can be sent.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use super::capture::Captured;
+use crate::error::{Error, ErrorKind, RemoteEnd, Result};
 use crate::link::Exit;
 use crate::printable::printable;
 
@@ -24,11 +26,6 @@ impl Signal {
     pub const KILL: &'static str = "KILL";
     /// The terminal was hung up.
     pub const HUP: &'static str = "HUP";
-
-    /// Ends a process at once; it cannot be caught.
-    pub(super) fn kill() -> Self {
-        Self(Self::KILL.to_owned())
-    }
 
     /// The signal named `name`, with or without `SIG`.
     ///
@@ -145,21 +142,55 @@ impl fmt::Display for ExitStatus {
     }
 }
 
+/// How a command ended that was [stopped](crate::Child::stop).
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// How the command itself ended.
+    pub status: ExitStatus,
+    /// Whether nothing of its process group is left.
+    pub remote_end: RemoteEnd,
+}
+
 /// What a command printed and how it ended.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// How it ended.
     pub status: ExitStatus,
-    /// All it wrote to standard output, byte for byte.
+    /// All it wrote to standard output, byte for byte; or its beginning, where the
+    /// [limit](crate::Command::output_limit) was reached.
     pub stdout: Vec<u8>,
-    /// All it wrote to standard error, byte for byte. With a terminal it is part of `stdout`.
+    /// All it wrote to standard error, byte for byte, or its beginning. With a terminal it is part
+    /// of `stdout`.
     pub stderr: Vec<u8>,
+    /// How many bytes behind those in `stdout` were dropped.
+    pub stdout_dropped: u64,
+    /// How many bytes behind those in `stderr` were dropped.
+    pub stderr_dropped: u64,
+    /// The file with all of standard output, where that was too much for memory. It is the
+    /// caller's to remove.
+    pub stdout_file: Option<PathBuf>,
+    /// The file with all of standard error, likewise.
+    pub stderr_file: Option<PathBuf>,
     /// Where it ran, for errors.
     pub(super) host: Arc<str>,
 }
 
 impl Output {
+    pub(super) fn new(status: ExitStatus, (out, err): (Captured, Captured), host: &str) -> Self {
+        Self {
+            status,
+            stdout: out.head,
+            stderr: err.head,
+            stdout_dropped: out.dropped,
+            stderr_dropped: err.dropped,
+            stdout_file: out.file,
+            stderr_file: err.file,
+            host: host.into(),
+        }
+    }
+
     /// The output, if the command ended with status 0.
     ///
     /// # Errors

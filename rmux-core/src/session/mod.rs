@@ -3,6 +3,7 @@
 //! A [`Session`] is a cheap handle that sends messages to the driver task, which owns the link.
 
 mod attached;
+mod capture;
 mod child;
 mod command;
 mod driver;
@@ -10,9 +11,11 @@ mod exit;
 mod group;
 mod lease;
 mod local;
+mod output;
 mod running;
 mod start;
 mod stdio;
+mod stop;
 mod subsystem;
 mod terminal;
 
@@ -23,9 +26,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub use capture::OutputLimit;
 pub use child::Child;
 pub use command::Command;
-pub use exit::{ExitStatus, Output, Signal};
+pub use exit::{ExitStatus, Output, Signal, Stopped};
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 pub use terminal::Pty;
 

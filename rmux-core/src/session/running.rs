@@ -1,12 +1,16 @@
 //! A channel on its way from the driver to a command, and while the command runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Message;
 use super::exit::Signal;
-use crate::link::{Channel, Request};
+use super::stop::Stop;
+use crate::error::RemoteEnd;
+use crate::link::{Channel, Ending, Request};
 
 /// A channel nothing runs on yet. Dropping it gives it back to the driver, unless anything was sent
 /// on it: what one command set must not reach the next.
@@ -14,6 +18,7 @@ pub(super) struct Ready {
     channel: Option<Channel>,
     used: bool,
     promise: Option<Arc<()>>,
+    told: Option<oneshot::Sender<RemoteEnd>>,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 
@@ -28,8 +33,17 @@ impl Ready {
             channel: Some(channel),
             used: false,
             promise,
+            told: None,
             home,
         }
+    }
+
+    /// What becomes of the command when it must be ended because its starter gave up: nothing
+    /// comes where it was not begun.
+    pub(super) fn hear_of_end(&mut self) -> oneshot::Receiver<RemoteEnd> {
+        let (told, hears) = oneshot::channel();
+        self.told = Some(told);
+        hears
     }
 
     /// The channel, to prepare it for one command.
@@ -40,12 +54,14 @@ impl Ready {
             .expect("taken only by those who consume self")
     }
 
-    /// Takes the channel to run something on it.
-    pub(super) fn run(mut self, guard: Guard) -> Running {
+    /// Takes the channel to run something on it, which has this long to end where it is guarded.
+    pub(super) fn run(mut self, guard: Guard, grace: Duration) -> Running {
         let home = self.home.clone();
-        let promise = self.promise.take();
+        let (promise, told) = (self.promise.take(), self.told.take());
         let channel = Arc::new(self.take());
-        channel.set_kill_on_drop(guard != Guard::None);
+        if guard != Guard::None {
+            channel.end_on_drop(guard.ending(grace));
+        }
         if guard != Guard::None
             && let Some(home) = home.upgrade()
         {
@@ -55,6 +71,9 @@ impl Ready {
         Running {
             channel,
             guard,
+            grace,
+            told,
+            stopping: AtomicBool::new(false),
             home,
         }
     }
@@ -93,11 +112,26 @@ pub(super) enum Guard {
     Group,
 }
 
+impl Guard {
+    /// How the channel ends the command: it asks where the group cannot be asked.
+    fn ending(self, grace: Duration) -> Ending {
+        Ending {
+            grace,
+            ask: self != Self::Group,
+        }
+    }
+}
+
 /// A channel that a command runs on, or is about to.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) channel: Arc<Channel>,
     guard: Guard,
+    /// How long it may take to end when it is dropped.
+    grace: Duration,
+    /// Who wants to hear what comes of ending it by dropping this.
+    told: Option<oneshot::Sender<RemoteEnd>>,
+    stopping: AtomicBool,
     home: mpsc::WeakUnboundedSender<Message>,
 }
 
@@ -118,19 +152,44 @@ impl Running {
         }
     }
 
-    /// Kills the command: both ways, since the second `KILL` does no harm.
-    pub(super) fn kill(&self) {
-        self.channel.tell(Request::Signal(Signal::KILL.to_owned()));
-        if self.guard == Guard::Group {
-            self.signal(&Signal::kill());
+    /// How long it may take to end when it is dropped.
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Ends the command: asks it to, and kills it when the grace has passed. What is returned hears
+    /// whether its group is gone.
+    pub(super) fn stop(&self, grace: Duration) -> oneshot::Receiver<RemoteEnd> {
+        let (told, hears) = oneshot::channel();
+        self.stop_and_tell(grace, told);
+        hears
+    }
+
+    fn stop_and_tell(&self, grace: Duration, told: oneshot::Sender<RemoteEnd>) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let over = self.channel.inbox().is_over();
+        if !over {
+            self.channel.stop(self.guard.ending(grace));
+        }
+        if self.guard == Guard::Group
+            && let Some(home) = self.home.upgrade()
+        {
+            let channel = Arc::clone(&self.channel);
+            // One that has ended is not signalled: its id may be another one's by now.
+            let grace = (!over).then_some(grace);
+            let _ = home.send(Message::Stop(channel, Stop { grace, told }));
+        } else {
+            let _ = told.send(RemoteEnd::Unconfirmed);
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.guard != Guard::None && !self.channel.inbox().is_over() {
-            self.kill();
+        let left = self.guard != Guard::None && !self.channel.inbox().is_over();
+        if left && !self.stopping.load(Ordering::Relaxed) {
+            let told = self.told.take().unwrap_or_else(|| oneshot::channel().0);
+            self.stop_and_tell(self.grace, told);
         }
     }
 }

@@ -15,12 +15,23 @@ use crate::quote;
 
 impl Command {
     /// Starts it on a channel of its own.
-    pub(super) async fn start_on_ready(
+    pub(super) async fn start_on_ready(&self, defaults: [Stdio; 3]) -> Result<Child> {
+        let ready = self.ready().await?;
+        self.start_on(ready, defaults).await
+    }
+
+    /// A channel to start it on.
+    pub(super) async fn ready(&self) -> Result<Ready> {
+        self.check()?;
+        self.session.ready(self.kills()).await
+    }
+
+    /// Starts it on this channel.
+    pub(super) async fn start_on(
         &self,
+        mut ready: Ready,
         [stdin, stdout, stderr]: [Stdio; 3],
     ) -> Result<Child> {
-        self.check()?;
-        let mut ready = self.session.ready(self.kills()).await?;
         if self.session.forwards_agent() {
             ready.prepare().tell(Request::ForwardAgent);
         }
@@ -37,13 +48,14 @@ impl Command {
                 ),
             ));
         }
-        let running = ready.run(match (self.kills(), &self.pty, &self.what) {
+        let guard = match (self.kills(), &self.pty, &self.what) {
             (false, _, _) => Guard::None,
             // A terminal is hung up, and its one stream has no room for the wrapper's line. A
             // subsystem has no line to wrap.
             (true, Some(_), _) | (true, None, What::Subsystem(_)) => Guard::Channel,
             (true, None, _) => Guard::Group,
-        });
+        };
+        let running = ready.run(guard, self.kill_grace);
         let channel = &running.channel;
         let guarded = running.is_guarded_by_group();
         let token = guarded.then(group::token);
@@ -133,6 +145,7 @@ impl Command {
             has_pty,
             session: self.session.clone(),
             copies,
+            limit: self.output_limit.unwrap_or_default(),
         }
     }
 

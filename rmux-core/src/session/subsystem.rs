@@ -1,6 +1,7 @@
 //! A subsystem of the server for the rooms above: the bare channel, whose protocol is theirs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -26,7 +27,7 @@ impl Session {
                 value: value.clone(),
             });
         }
-        let channel = Arc::clone(&ready.run(Guard::None).channel);
+        let channel = Arc::clone(&ready.run(Guard::None, Duration::ZERO).channel);
         channel.outbox().push(first.into());
         let granted = channel.ask(Request::Subsystem(name.to_owned())).await;
         let host = &self.host().name;

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use std::time::Duration;
 
-use rmux_core::{Config, ConfigFile, Error, HostKeyPolicy, Output, Pty, Session, Stdio};
-use rmux_testkit::cases::{self, Case, Command, End, Target};
+use rmux_core::{
+    Config, ConfigFile, Error, HostKeyPolicy, Output, OutputLimit, Pty, RemoteEnd, Session, Stdio,
+};
+use rmux_testkit::cases::{self, Case, Command, End, Excess, Target};
 use rmux_testkit::relay::Relay;
 use rmux_testkit::sshd::Sshd;
 
@@ -80,12 +82,41 @@ async fn check(case: &Case, sshd: &Sshd, session: &Session) -> Result<(), String
             output.status,
             String::from_utf8_lossy(&output.stderr)
         )),
-        (Err(error), End::Error(code)) if error.kind().code() == code => Ok(()),
+        (Err(error), End::Error(code)) if error.kind().code() == code => ended(case, &error),
         (Err(error), expected) => Err(format!("{error} instead of {expected:?}")),
     }
 }
 
+/// What is wrong with how a command was ended.
+fn ended(case: &Case, error: &Error) -> Result<(), String> {
+    let Some(wanted) = case.expect.confirmed else {
+        return Ok(());
+    };
+    let confirmed = error.remote_end().map(|end| end == RemoteEnd::Confirmed);
+    if confirmed != Some(wanted) {
+        return Err(format!("its end was confirmed: {confirmed:?}; {error}"));
+    }
+    let (stdout, stderr) = (error.partial_stdout(), error.partial_stderr());
+    let stdout = case.expect.stdout.check(stdout.unwrap_or_default());
+    stdout.map_err(|why| format!("stdout: {why}"))?;
+    let stderr = case.expect.stderr.check(stderr.unwrap_or_default());
+    stderr.map_err(|why| format!("stderr: {why}"))
+}
+
 fn streams(case: &Case, output: &Output) -> Result<(), String> {
+    let dropped = (output.stdout_dropped, output.stderr_dropped);
+    if dropped != case.expect.dropped {
+        return Err(format!("{dropped:?} bytes were dropped"));
+    }
+    match (&output.stdout_file, &case.expect.stdout_file) {
+        (Some(path), Some(wanted)) => {
+            let all = std::fs::read(path).map_err(|error| error.to_string())?;
+            std::fs::remove_file(path).map_err(|error| error.to_string())?;
+            wanted.check(&all).map_err(|why| format!("file: {why}"))?;
+        }
+        (None, None) => {}
+        (file, _) => return Err(format!("its file is {file:?}")),
+    }
     case.expect
         .stdout
         .check(&output.stdout)
@@ -134,6 +165,16 @@ async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<(Output,
         let child = command.spawn().await?;
         let has_pty = child.has_pty();
         return Ok((child.wait_with_output().await?, has_pty));
+    }
+    if let Some(timeout) = case.request.timeout {
+        command.timeout(timeout);
+    }
+    if let Some((most, excess)) = case.request.limit {
+        command.output_limit(match excess {
+            Excess::Error => OutputLimit::Error(most),
+            Excess::Truncate => OutputLimit::Truncate(most),
+            Excess::Spill => OutputLimit::Spill(most),
+        });
     }
     if let Some(input) = &case.request.stdin {
         // An empty input is an input: it is sent and ended, not left out.

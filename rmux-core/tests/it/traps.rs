@@ -290,3 +290,47 @@ async fn new_keys_amid_busy_channels_lose_nothing() {
         assert!(echo.unwrap().stdout == input);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_and_remotes_that_stall_leave_one_channel_of_ten_as_it_was() {
+    // Ten at a time, of which nine stall: four are read by nobody, five read nothing themselves. The
+    // last one is for all the others, one after the other.
+    let sshd = Sshd::builder().option("MaxSessions", "10").start();
+    let session = connect(config(&sshd).memory_budget(1 << 20)).await;
+    let limit = Duration::from_secs(60);
+    let (mut unread, mut deaf, mut writers) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..4 {
+        // More than its queue and the window; it fits into the file.
+        let command = session.shell("head -c 24000000 /dev/zero; exec sleep 6014");
+        unread.push(within(limit, "a spawn", command.spawn()).await.unwrap());
+    }
+    for _ in 0..5 {
+        let mut child = session.shell("exec sleep 6014").spawn().await.unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        deaf.push(child);
+        writers.push(tokio::spawn(async move {
+            let block = vec![b'A'; 1 << 20];
+            while stdin.write_all(&block).await.is_ok() {}
+        }));
+    }
+    // All have come to where they stall, and the last channel still carries both ways.
+    for _ in 0..10 {
+        let echo = session.command("cat").input(vec![b'B'; 4 << 20]).clone();
+        let echo = within(limit, "the last channel", echo.output()).await;
+        assert!(echo.unwrap().stdout == vec![b'B'; 4 << 20]);
+    }
+    assert!(writers.iter().all(|writer| !writer.is_finished()));
+    // What nobody has read is all there.
+    for child in &mut unread {
+        let mut stdout = child.stdout.take().unwrap();
+        let mut all = vec![0xff; 24_000_000];
+        within(limit, "the unread output", stdout.read_exact(&mut all))
+            .await
+            .unwrap();
+        assert!(all.iter().all(|byte| *byte == 0));
+    }
+    within(limit, "close", session.close()).await;
+    for writer in writers {
+        within(limit, "the writer's end", writer).await.unwrap();
+    }
+}
