@@ -43,6 +43,7 @@ pub(crate) struct Connecting {
     password: Option<String>,
     host_key_policy: Option<String>,
     connect_timeout: Option<f64>,
+    answer_timeout: Option<f64>,
     /// The kinds of questions that can be answered.
     answers: Vec<String>,
     /// Called with the name of each event, and what it tells as keywords, from a thread of rmux: it
@@ -88,6 +89,12 @@ impl Connecting {
                 Ok(timeout) if !timeout.is_zero() => timeout,
                 _ => return Err(invalid(format!("{seconds} seconds is no connect timeout"))),
             });
+        }
+        if let Some(seconds) = self.answer_timeout {
+            let timeout = Duration::try_from_secs_f64(seconds);
+            let timeout =
+                timeout.map_err(|_| invalid(format!("{seconds} seconds is no answer timeout")))?;
+            config = config.answer_timeout(timeout);
         }
         if let Some(sink) = self.on_event {
             config = config.on_event(observer(sink));

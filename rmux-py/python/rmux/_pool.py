@@ -58,6 +58,7 @@ class Pool(Handle):
         host_keys: Optional[Callable[[HostKeysPrompt], bool]] = None,
         danger_accept_any_host_key: bool = False,
         connect_timeout: Optional[float] = None,
+        answer_timeout: Optional[float] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
     ) -> None:
@@ -98,6 +99,7 @@ class Pool(Handle):
             host_key_policy=host_key_policy,
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
+            answer_timeout=answer_timeout,
             callbacks=callbacks,
             observer=observer,
             background=background,

@@ -45,6 +45,7 @@ def connect(
     host_keys: Optional[Callable[[HostKeysPrompt], bool]] = None,
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
+    answer_timeout: Optional[float] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Session:
     """Connects to ``host``: ``name``, ``user@name`` or ``ssh://user@name:port``.
@@ -64,6 +65,9 @@ def connect(
     - ``danger_accept_any_host_key``: checks nothing. Whoever answers is trusted with everything.
     - ``connect_timeout``: in seconds, 15 unless the configuration says otherwise. The time that a
       callback takes is not counted.
+    - ``answer_timeout``: in seconds, how long the server may take to answer the request for a channel
+      or to run something on it; 60 unless set, 0 waits for ever. Past that the call raises
+      :class:`TimedOut`, and the session goes on. A slow network does not count.
 
     - ``agent_key``: whether to give a key that let the user in to the agent. Asked only where
       ``AddKeysToAgent`` is ``ask``.
@@ -103,6 +107,7 @@ def connect(
         host_key_policy=host_key_policy,
         danger_accept_any_host_key=danger_accept_any_host_key,
         connect_timeout=connect_timeout,
+        answer_timeout=answer_timeout,
         callbacks=callbacks,
         observer=observer,
         background=background,

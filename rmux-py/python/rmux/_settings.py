@@ -133,6 +133,7 @@ class Connecting(NamedTuple):
     password: Optional[str]
     host_key_policy: Optional[str]
     connect_timeout: Optional[float]
+    answer_timeout: Optional[float]
     answers: list[str]
     on_event: Optional[Callable[..., None]]
     on_question: Optional[Callable[[_rmux.Question], None]]
@@ -145,6 +146,7 @@ def connecting(
     host_key_policy: object,
     danger_accept_any_host_key: bool,
     connect_timeout: Optional[float],
+    answer_timeout: Optional[float],
     callbacks: Callbacks,
     observer: Optional[Observer],
     background: Background,
@@ -163,6 +165,7 @@ def connecting(
         password if isinstance(password, str) else None,
         policy,
         connect_timeout,
+        answer_timeout,
         list(callbacks),
         None if observer is None else observer.sink(),
         background.sink() if "host_keys" in callbacks else None,

@@ -53,6 +53,12 @@ struct Arguments {
     /// Variables the embedded server accepts, with wildcards. Repeatable.
     #[arg(long, value_name = "PATTERN", requires = "embedded")]
     accept_env: Vec<String>,
+    /// Grant each session channel so many milliseconds later.
+    #[arg(long, value_name = "MS", requires = "embedded")]
+    opens_late: Option<u64>,
+    /// Never answer what is asked of a channel.
+    #[arg(long, requires = "embedded")]
+    mute: bool,
 }
 
 fn main() {
@@ -154,6 +160,12 @@ fn serve_embedded(arguments: &Arguments) {
     builder = builder.keyboard_interactive(rounds.chain(arguments.round.iter().cloned()));
     for pattern in &arguments.accept_env {
         builder = builder.accept_env(pattern);
+    }
+    if let Some(time) = arguments.opens_late {
+        builder = builder.opens_late(std::time::Duration::from_millis(time));
+    }
+    if arguments.mute {
+        builder = builder.mute();
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let server = runtime

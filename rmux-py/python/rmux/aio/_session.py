@@ -52,6 +52,7 @@ def connect(
     host_keys: Optional[Callable[[HostKeysPrompt], _Answer[bool]]] = None,
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
+    answer_timeout: Optional[float] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Opening[Session]:
     """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
@@ -90,6 +91,7 @@ def connect(
             host_key_policy=host_key_policy,
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
+            answer_timeout=answer_timeout,
             callbacks=callbacks,
             observer=observer,
             background=background,
