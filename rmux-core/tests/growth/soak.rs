@@ -169,7 +169,9 @@ async fn dropped_handles() {
             }
         }
     }
-    on_one_session("dropped handles", share(DROPPED_HANDLES, 400), 100, dropped).await;
+    // On a busy machine some do not end within the time they have, and are closed from this side too.
+    let count = share(DROPPED_HANDLES, 400);
+    on_one_session("dropped handles", count, 1_000, dropped).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
