@@ -128,6 +128,12 @@ export interface ConnectionOptions {
   /** How long connecting may take, not counting open questions. Default: `ConnectTimeout`, else 15,000. */
   connectTimeout?: number;
   /**
+   * How long the server may take to answer the request for a channel, or to run something on it; then
+   * the call fails with `TIMED_OUT`, and the session goes on. A slow network does not count. 0 waits for
+   * ever. Default: 60,000.
+   */
+  answerTimeout?: number;
+  /**
    * Asks for a sign of life after `interval` of silence, and gives the connection up after `count`
    * unanswered ones (default 2); false turns it off. Default: `ServerAliveInterval` and
    * `ServerAliveCountMax`, else 20,000 and 2.

@@ -93,6 +93,7 @@ export interface ConnectOptions {
   /** `strict`, `accept-new`, `ask`, or `danger-accept-any`. */
   hostKeyPolicy?: string
   connectTimeout?: number
+  answerTimeout?: number
   keepaliveInterval?: number
   keepaliveCount?: number
   /** Which questions the program answers. */

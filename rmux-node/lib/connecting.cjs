@@ -18,6 +18,7 @@ const SHARED = [
   'agentKey',
   'hostKeys',
   'connectTimeout',
+  'answerTimeout',
   'keepalive',
   'onEvent',
 ];
@@ -40,6 +41,7 @@ function read(options) {
     password: callbacks.password === undefined ? check.text(options.password, 'password') : undefined,
     hostKeyPolicy: readPolicy(options, callbacks),
     connectTimeout: check.time(options.connectTimeout, 'connectTimeout'),
+    answerTimeout: check.time(options.answerTimeout, 'answerTimeout'),
     keepaliveInterval: keepalive.interval,
     keepaliveCount: keepalive.count,
     asked: readAsked(callbacks),

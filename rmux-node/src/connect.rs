@@ -20,6 +20,7 @@ pub struct ConnectOptions {
     /// `strict`, `accept-new`, `ask`, or `danger-accept-any`.
     pub host_key_policy: Option<String>,
     pub connect_timeout: Option<f64>,
+    pub answer_timeout: Option<f64>,
     pub keepalive_interval: Option<f64>,
     pub keepalive_count: Option<u32>,
     /// Which questions the program answers.
@@ -44,6 +45,9 @@ impl ConnectOptions {
         };
         if let Some(timeout) = self.connect_timeout {
             config = config.connect_timeout(milliseconds(timeout)?);
+        }
+        if let Some(timeout) = self.answer_timeout {
+            config = config.answer_timeout(milliseconds(timeout)?);
         }
         if let Some(interval) = self.keepalive_interval {
             config = config.keepalive(milliseconds(interval)?, self.keepalive_count.unwrap_or(2));

@@ -35,6 +35,7 @@ export async function connecting(): Promise<Session> {
     hostKeys: async ({ knownAs, learned, outdated }, { signal }) =>
       !signal.aborted && [...learned, ...outdated].every(({ algorithm }) => algorithm !== knownAs),
     connectTimeout: 1000,
+    answerTimeout: 1000,
     keepalive: { interval: 1000, count: 3 },
     onEvent: (event) => {
       heard.push(event);
