@@ -11,6 +11,7 @@ mod exit;
 mod group;
 mod lease;
 mod local;
+mod member;
 mod output;
 mod running;
 mod start;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::driver::Message;
 use super::exit::Signal;
+use super::member::{Home, LinkId};
 use super::stop::Stop;
 use crate::error::RemoteEnd;
 use crate::link::{Channel, Ending, Request};
@@ -16,21 +17,24 @@ use crate::link::{Channel, Ending, Request};
 /// on it: what one command set must not reach the next.
 pub(super) struct Ready {
     channel: Option<Channel>,
+    link: LinkId,
     used: bool,
     promise: Option<Arc<()>>,
     told: Option<oneshot::Sender<RemoteEnd>>,
-    home: mpsc::WeakUnboundedSender<Message>,
+    home: Home,
 }
 
 impl Ready {
     /// `promise` tells the driver, as long as it is held, that a command to guard may run on it.
     pub(super) fn new(
         channel: Channel,
+        link: LinkId,
         promise: Option<Arc<()>>,
-        home: mpsc::WeakUnboundedSender<Message>,
+        home: Home,
     ) -> Self {
         Self {
             channel: Some(channel),
+            link,
             used: false,
             promise,
             told: None,
@@ -56,7 +60,7 @@ impl Ready {
 
     /// Takes the channel to run something on it, which has this long to end where it is guarded.
     pub(super) fn run(mut self, guard: Guard, grace: Duration) -> Running {
-        let home = self.home.clone();
+        let (link, home) = (self.link, self.home.clone());
         let (promise, told) = (self.promise.take(), self.told.take());
         let channel = Arc::new(self.take());
         if guard != Guard::None {
@@ -66,10 +70,11 @@ impl Ready {
             && let Some(home) = home.upgrade()
         {
             // The promise ends where the driver knows the command itself.
-            let _ = home.send(Message::Guard(Arc::downgrade(&channel), promise));
+            let _ = home.send(Message::Guard(link, Arc::downgrade(&channel), promise));
         }
         Running {
             channel,
+            link,
             guard,
             grace,
             told,
@@ -96,7 +101,7 @@ impl Drop for Ready {
             && !self.used
             && let Some(home) = self.home.upgrade()
         {
-            let _ = home.send(Message::Return(channel));
+            let _ = home.send(Message::Return(self.link, channel));
         }
     }
 }
@@ -126,13 +131,14 @@ impl Guard {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) channel: Arc<Channel>,
+    link: LinkId,
     guard: Guard,
     /// How long it may take to end when it is dropped.
     grace: Duration,
     /// Who wants to hear what comes of ending it by dropping this.
     told: Option<oneshot::Sender<RemoteEnd>>,
     stopping: AtomicBool,
-    home: mpsc::WeakUnboundedSender<Message>,
+    home: Home,
 }
 
 impl Running {
@@ -146,7 +152,7 @@ impl Running {
         match self.home.upgrade() {
             Some(home) if self.guard == Guard::Group => {
                 let channel = Arc::clone(&self.channel);
-                let _ = home.send(Message::Signal(channel, signal.clone()));
+                let _ = home.send(Message::Signal(self.link, channel, signal.clone()));
             }
             _ => self.channel.tell(Request::Signal(signal.name().to_owned())),
         }
@@ -177,7 +183,7 @@ impl Running {
             let channel = Arc::clone(&self.channel);
             // One that has ended is not signalled: its id may be another one's by now.
             let grace = (!over).then_some(grace);
-            let _ = home.send(Message::Stop(channel, Stop { grace, told }));
+            let _ = home.send(Message::Stop(self.link, channel, Stop { grace, told }));
         } else {
             let _ = told.send(RemoteEnd::Unconfirmed);
         }

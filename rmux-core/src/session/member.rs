@@ -1,0 +1,327 @@
+//! One of a session's links: its channels, and what the server is known to grant on it.
+//!
+//! A channel that is being opened is always seen through here, so that a caller who gives up leaves
+//! nothing behind on the server. Commands are ended over the link they run on and over no other:
+//! one name may stand for several machines.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+
+use super::driver::{Message, Wanted};
+use super::running::Ready;
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::{Channel, End, Link, OpenError, Transport};
+
+/// How many channel opens may be under way at once.
+const MAX_OPENING: usize = 8;
+
+/// How long to wait before a refused channel is asked for again where only the server can know when
+/// there is room.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How many refusals in a row are believed although a channel was granted before.
+const REFUSALS: u32 = 15;
+
+/// Which link of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LinkId(pub(super) u64);
+
+/// Where what is handed out comes back to.
+pub(super) type Home = mpsc::WeakUnboundedSender<Message>;
+
+/// The answer, with the epoch in which the channel was asked for.
+type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenError>)> + Send>>;
+
+/// What has happened on a link.
+pub(super) enum News {
+    /// There may be channels to hand out or to ask for.
+    Changed,
+    /// The server grants no channel, or says nothing to the request for one, and waiting would be for
+    /// nothing.
+    Hopeless(Error),
+    /// The link is gone.
+    Lost(Error),
+}
+
+pub(super) struct Member {
+    pub(super) id: LinkId,
+    link: Link,
+    lost: Pin<Box<dyn Future<Output = Error> + Send>>,
+    /// Channels on which nothing runs.
+    spares: Vec<Channel>,
+    /// Who ends commands comes before who begins some.
+    urgent: VecDeque<oneshot::Sender<Result<Ready>>>,
+    opening: FuturesUnordered<Opening>,
+    ends: FuturesUnordered<End>,
+    /// Held by channels that were handed out for commands to guard, until those are in `guarded`.
+    promised: Vec<Weak<()>>,
+    /// Commands to kill when the session is closed.
+    guarded: Vec<Weak<Channel>>,
+    /// How many channels have ended.
+    epoch: u64,
+    /// When to ask again although no channel of ours has ended.
+    retry: Option<Pin<Box<Sleep>>>,
+    /// Whether the server has ever granted a channel, and how often it has refused one since.
+    granted: bool,
+    refusals: u32,
+    /// The server refused a channel: wait until one has ended before asking again.
+    full: bool,
+}
+
+impl Member {
+    pub(super) fn new(id: LinkId, link: Link) -> Self {
+        let mut lost = link.lost();
+        Self {
+            id,
+            link,
+            lost: Box::pin(async move { lost.wait().await }),
+            spares: Vec::new(),
+            urgent: VecDeque::new(),
+            opening: FuturesUnordered::new(),
+            ends: FuturesUnordered::new(),
+            promised: Vec::new(),
+            guarded: Vec::new(),
+            epoch: 0,
+            retry: None,
+            granted: false,
+            refusals: 0,
+            full: false,
+        }
+    }
+
+    /// Waits for the next news. Nothing is lost where nobody goes on waiting.
+    pub(super) fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if let Poll::Ready(reason) = self.lost.as_mut().poll(cx) {
+            return Poll::Ready(News::Lost(reason));
+        }
+        if let Poll::Ready(Some(_)) = self.ends.poll_next_unpin(cx) {
+            (self.full, self.refusals) = (false, 0);
+            self.epoch += 1;
+            self.guarded.retain(|channel| {
+                channel
+                    .upgrade()
+                    .is_some_and(|channel| !channel.inbox().is_over())
+            });
+            return Poll::Ready(News::Changed);
+        }
+        while let Poll::Ready(Some((epoch, opened))) = self.opening.poll_next_unpin(cx) {
+            return Poll::Ready(match opened {
+                Ok((channel, end)) => {
+                    (self.granted, self.refusals) = (true, 0);
+                    self.ends.push(end);
+                    self.spares.push(channel);
+                    News::Changed
+                }
+                Err(OpenError::Refused(why)) => self.refused(epoch, why),
+                Err(OpenError::Unanswered(why)) => {
+                    // Nor will it answer the others, which were made in the same way. The next caller
+                    // asks anew.
+                    self.full = false;
+                    self.urgent.clear();
+                    News::Hopeless(why.error("open channel", "the request for a channel"))
+                }
+                // The link's end is on its way.
+                Err(OpenError::Lost) => continue,
+            });
+        }
+        let retry = self.retry.as_mut();
+        if retry.is_some_and(|retry| retry.as_mut().poll(cx).is_ready()) {
+            self.retry = None;
+            self.full = false;
+            return Poll::Ready(News::Changed);
+        }
+        Poll::Pending
+    }
+
+    fn refused(&mut self, epoch: u64, why: String) -> News {
+        if epoch < self.epoch {
+            // A channel has ended since this one was asked for: there may be room now.
+            return News::Changed;
+        }
+        self.full = true;
+        if !self.opening.is_empty() {
+            return News::Changed;
+        }
+        self.refusals += 1;
+        if !self.ends.is_empty() {
+            // The next end may be far off, and what has just ended for us may still have counted with
+            // the server.
+            if self.refusals < REFUSALS {
+                self.retry = Some(Box::pin(tokio::time::sleep(RETRY)));
+            }
+            return News::Changed;
+        }
+        let signalling = !self.urgent.is_empty();
+        if (signalling || self.granted) && self.refusals < REFUSALS {
+            // What has ended for us, or was let go of, may still count with the server for a moment.
+            self.retry = Some(Box::pin(tokio::time::sleep(RETRY)));
+            return News::Changed;
+        }
+        self.full = false;
+        self.urgent.clear();
+        News::Hopeless(Error::new(ErrorKind::ChannelRefused, "open channel", why))
+    }
+
+    /// Whether one more channel may be asked for now.
+    pub(super) fn may_open(&self) -> bool {
+        self.has_room() && self.opening.len() < MAX_OPENING
+    }
+
+    /// Whether the server may grant more channels than there are and were asked for.
+    pub(super) fn has_room(&self) -> bool {
+        !self.full
+    }
+
+    /// Whether the server grants no channel to end a command by.
+    pub(super) fn is_short_for_signals(&self) -> bool {
+        !self.urgent.is_empty() && !self.has_room()
+    }
+
+    /// Asks for one more channel.
+    pub(super) fn open(&mut self) {
+        let (epoch, opening) = (self.epoch, self.link.open());
+        self.opening
+            .push(Box::pin(async move { (epoch, opening.await) }));
+    }
+
+    /// Asks for the channels by which commands are ended.
+    pub(super) fn open_for_signals(&mut self) {
+        let wanted = self.kept_for_signals();
+        while self.may_open() && self.opening.len() + self.spares.len() < wanted {
+            self.open();
+        }
+    }
+
+    /// How many channels are there, or will be, for commands to begin on.
+    pub(super) fn supply(&mut self) -> usize {
+        let kept = self.kept_for_signals();
+        (self.opening.len() + self.spares.len()).saturating_sub(kept)
+    }
+
+    /// One channel is kept back as long as a signal may need it: on a full server no command could be
+    /// ended otherwise.
+    fn kept_for_signals(&mut self) -> usize {
+        self.urgent.len() + usize::from(self.guards())
+    }
+
+    /// Whether there are commands that may have to be ended.
+    fn guards(&mut self) -> bool {
+        self.promises() || !self.guarded.is_empty()
+    }
+
+    /// Whether a channel is out on which such a command may be about to begin.
+    pub(super) fn promises(&mut self) -> bool {
+        self.promised.retain(|promise| promise.strong_count() > 0);
+        !self.promised.is_empty()
+    }
+
+    /// Forgets spares that the server has closed. Returns whether there were any.
+    pub(super) fn forget_dead_spares(&mut self) -> bool {
+        let before = self.spares.len();
+        self.spares.retain(|spare| !spare.inbox().is_finished());
+        self.spares.len() < before
+    }
+
+    /// Gives spares to those who end commands.
+    pub(super) fn serve_urgent(&mut self, home: &Home) {
+        while !self.urgent.is_empty()
+            && let Some(spare) = self.spares.pop()
+            && let Some(urgent) = self.urgent.pop_front()
+        {
+            self.hand_over(spare, urgent, None, home);
+        }
+    }
+
+    /// A channel for a command to begin on.
+    pub(super) fn spare(&mut self) -> Option<Channel> {
+        let kept = self.kept_for_signals();
+        (self.spares.len() > kept)
+            .then(|| self.spares.pop())
+            .flatten()
+    }
+
+    /// Gives a channel of this link to one who waits.
+    pub(super) fn give(&mut self, spare: Channel, wanted: Wanted, home: &Home) {
+        let promise: Option<Arc<()>> = wanted.guarded.then(Arc::default);
+        self.promised.extend(promise.as_ref().map(Arc::downgrade));
+        self.hand_over(spare, wanted.reply, promise, home);
+    }
+
+    fn hand_over(
+        &mut self,
+        spare: Channel,
+        to: oneshot::Sender<Result<Ready>>,
+        promise: Option<Arc<()>>,
+        home: &Home,
+    ) {
+        let ready = Ready::new(spare, self.id, promise, home.clone());
+        if let Err(Ok(ready)) = to.send(Ok(ready)) {
+            // The caller gave up.
+            self.spares.push(ready.take_back());
+        }
+    }
+
+    /// Takes in a channel that was not used.
+    pub(super) fn take_back(&mut self, channel: Channel) {
+        self.spares.push(channel);
+    }
+
+    /// Lets go of all spares but `ahead` and those that signals may need. Dropping one closes it.
+    pub(super) fn trim(&mut self, ahead: usize) {
+        let kept = self.kept_for_signals();
+        self.spares.truncate(ahead + kept);
+    }
+
+    /// Wants a channel to end a command by.
+    pub(super) fn want_urgently(&mut self, wanted: oneshot::Sender<Result<Ready>>) {
+        self.urgent.push_back(wanted);
+    }
+
+    /// A command begins that must not outlive the session.
+    pub(super) fn guard(&mut self, channel: Weak<Channel>) {
+        self.guarded.push(channel);
+    }
+
+    /// The commands that must not outlive the session.
+    pub(super) fn take_guarded(&mut self) -> Vec<Weak<Channel>> {
+        std::mem::take(&mut self.guarded)
+    }
+
+    /// A connection from the host to another.
+    pub(super) fn dial(
+        &self,
+        name: String,
+        port: u16,
+    ) -> impl Future<Output = Result<Transport, NoWay>> + Send + 'static {
+        let (dialling, lost) = (self.link.dial(name, port), self.link.lost());
+        async move {
+            dialling.await.map_err(|error| match error {
+                OpenError::Lost => NoWay::Failed(lost.reason()),
+                OpenError::Unanswered(unanswered) => {
+                    NoWay::Failed(unanswered.error("connect", "the request to connect"))
+                }
+                OpenError::Refused(why) => NoWay::Refused(why),
+            })
+        }
+    }
+
+    /// Says good-bye.
+    pub(super) async fn disconnect(self) {
+        self.link.disconnect().await;
+    }
+}
+
+/// Why the host connects to no other.
+pub(super) enum NoWay {
+    /// The server cannot, or does not allow it.
+    Refused(String),
+    Failed(Error),
+}
