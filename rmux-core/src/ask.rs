@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::deadline::{Deadline, Pause};
 use crate::error::Result;
@@ -19,6 +20,7 @@ pub(crate) struct Asker {
     host: String,
     user: String,
     deadline: Deadline,
+    asked: Arc<AtomicBool>,
 }
 
 impl Asker {
@@ -33,6 +35,7 @@ impl Asker {
             host: host.name.clone(),
             user: host.user.clone(),
             deadline,
+            asked: Arc::default(),
         }
     }
 
@@ -46,9 +49,15 @@ impl Asker {
         self.prompter.is_some()
     }
 
+    /// Whether anybody was asked anything.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Who is asked, and the pause that lasts as long as the question.
     fn begin(&self) -> Option<(&dyn Prompter, Pause)> {
         let prompter = self.prompter.as_deref()?;
+        self.asked.store(true, Ordering::Relaxed);
         Some((prompter, self.deadline.pause()))
     }
 

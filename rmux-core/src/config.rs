@@ -81,6 +81,24 @@ pub enum WhenFull {
     Wait,
 }
 
+/// Whether a session may log in once more where one connection is not enough for what it has to run.
+/// No such login asks anybody anything: a question is a refusal, and the session goes on with the
+/// connections that it has.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum FurtherLogins {
+    /// Only where the first login is known to have asked nobody: a key file let it in that is no
+    /// security key, or the program's own [`password`](Config::password), and no question was put.
+    /// An agent counts as somebody who may ask, and so does a `ProxyCommand`.
+    #[default]
+    Silent,
+    /// Never: one connection is all there is.
+    Never,
+    /// Also where the first login asked. An agent's keys are used again, which may make the agent
+    /// ask its user.
+    Allowed,
+}
+
 /// Settings of a connection. What is not set here comes from the user's `ssh_config`, and what is
 /// not set there from rmux's defaults.
 #[derive(Clone)]
@@ -103,6 +121,8 @@ pub struct Config {
     pub(crate) spill_limit: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) linger: Duration,
+    pub(crate) max_links: usize,
+    pub(crate) further_logins: FurtherLogins,
 }
 
 impl Default for Config {
@@ -126,6 +146,8 @@ impl Default for Config {
             spill_limit: 1 << 30,
             when_full: WhenFull::default(),
             linger: Duration::ZERO,
+            max_links: 4,
+            further_logins: FurtherLogins::default(),
         }
     }
 }
@@ -305,6 +327,23 @@ impl Config {
         self
     }
 
+    /// How many connections one session may have at a time. More than one are made only as
+    /// [`further_logins`](Self::further_logins) allows, where the server grants no further command
+    /// on those there are, or for a [`Lane::Bulk`](crate::Lane) of their own. Those after the first
+    /// are closed when nobody has used them for 10 s. Default: 4. At least 1.
+    #[must_use]
+    pub fn max_links(mut self, links: usize) -> Self {
+        self.max_links = links.max(1);
+        self
+    }
+
+    /// Whether a session may log in once more. Default: [`FurtherLogins::Silent`].
+    #[must_use]
+    pub fn further_logins(mut self, further_logins: FurtherLogins) -> Self {
+        self.further_logins = further_logins;
+        self
+    }
+
     /// What to do when a channel's memory budget is full. Default: [`WhenFull::Spill`].
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -332,6 +371,8 @@ impl Config {
             spill_limit: self.spill_limit,
             when_full: self.when_full,
             linger: self.linger,
+            max_links: self.max_links,
+            further_logins: self.further_logins,
             ..Self::default()
         }
     }
@@ -356,6 +397,8 @@ impl fmt::Debug for Config {
             .field("spill_limit", &self.spill_limit)
             .field("when_full", &self.when_full)
             .field("linger", &self.linger)
+            .field("max_links", &self.max_links)
+            .field("further_logins", &self.further_logins)
             .finish()
     }
 }

@@ -43,7 +43,7 @@ mod shell;
 pub mod ssh_config;
 mod trust;
 
-pub use config::{Config, ConfigFile, HostKeyPolicy, MatchExec, WhenFull};
+pub use config::{Config, ConfigFile, FurtherLogins, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
 pub use files::{
@@ -65,7 +65,7 @@ pub use secret::Secret;
 #[doc(hidden)]
 pub use link::fuzz_private_key;
 pub use session::{
-    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Output,
+    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Lane, Output,
     OutputLimit, Pty, Session, Signal, Stdio, Stopped, resolve,
 };
 

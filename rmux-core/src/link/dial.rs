@@ -1,5 +1,6 @@
 //! From a host name to a connection whose server is known to be the right one.
 
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::agent_forward::AgentForward;
 use super::greeting::{Greeting, NoVersion};
-use super::handler::{Handler, Negotiated, ServerId, Verdict};
+use super::handler::{Handler, Negotiated, ServerId, ShownKey, Verdict};
 use super::host_keys::Announced;
 use super::service::Service;
 use super::signature::LONGEST_RSA;
 use super::socket::{self, Patience};
 use super::transport::{Cutter, Transport};
 use super::watched::{Movement, Watched};
-use super::{CONNECT_TIMEOUT, KEEPALIVE, Lost, Progress, Report, algorithms, engine_error};
+use super::{CONNECT_TIMEOUT, KEEPALIVE, Login, Lost, Progress, Report, algorithms, engine_error};
 use crate::ask::Asker;
 use crate::config::Config;
 use crate::deadline::{Deadline, Expired};
@@ -28,7 +29,7 @@ use crate::printable::printable;
 use crate::trust::{Judge, Learner};
 
 /// A window that a link of 100 ms round trip can fill with 160 MB/s.
-const WINDOW: u32 = 16 << 20;
+pub(crate) const WINDOW: u32 = 16 << 20;
 /// What OpenSSH uses.
 const MAX_PACKET: u32 = 32 << 10;
 /// Messages between the engine and a channel's drain.
@@ -100,6 +101,9 @@ pub(super) struct Shaken {
     pub(super) learning: Option<(Learner, oneshot::Receiver<Announced>)>,
     /// What moves on the connection.
     pub(super) movement: Arc<Movement>,
+    pub(super) host_key: ShownKey,
+    /// The server's, where this side knows it.
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// Connects, exchanges keys and judges the host key, within the asker's deadline.
@@ -109,6 +113,7 @@ pub(super) async fn handshake(
     asker: &Asker,
     report: &Report,
     via: Option<Transport>,
+    like: Option<&Login>,
 ) -> Result<Shaken> {
     let deadline = asker.deadline();
     let transport = match (via, &host.proxy_command) {
@@ -120,7 +125,8 @@ pub(super) async fn handshake(
                 (None, Some(_)) => Patience::PerAddress,
                 _ => Patience::Shared,
             };
-            let (socket, address) = socket::connect(host, deadline, patience).await?;
+            let known = like.and_then(|login| login.address);
+            let (socket, address) = socket::connect(host, known, deadline, patience).await?;
             Transport::socket(host, socket, address).map_err(|error| {
                 Error::io("connect", "cannot set up the socket", error).with_host(&host.name)
             })?
@@ -162,6 +168,7 @@ pub(super) async fn handshake(
     let agents = AgentForward::of(host);
     let server = ServerId::default();
     let negotiated = Negotiated::default();
+    let host_key = ShownKey::default();
     let offered = &engine_config.preferred;
     let offered = [&offered.key[..], &offered.host_key_certificates[..]].concat();
     let handler = Handler {
@@ -177,6 +184,8 @@ pub(super) async fn handshake(
         server: Arc::clone(&server),
         offered,
         shown: None,
+        host_key: Arc::clone(&host_key),
+        trusted: like.map(|login| Arc::clone(&login.host_key)),
         negotiated: Arc::clone(&negotiated),
     };
     let alive = keepalive(host, config);
@@ -209,6 +218,8 @@ pub(super) async fn handshake(
             service,
             learning: learner.map(|learner| (learner, announcement)),
             movement,
+            host_key,
+            address,
         }),
         Ok(Err(error)) => {
             let judged = verdict.lock().unwrap_or_else(|p| p.into_inner()).take();

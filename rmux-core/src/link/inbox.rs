@@ -99,6 +99,11 @@ impl Inbox {
         }))
     }
 
+    /// Whether this is the inbox of the same channel.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves whole values only.
         self.0

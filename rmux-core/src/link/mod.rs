@@ -32,12 +32,13 @@ use std::time::Duration;
 
 use russh::client::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub(crate) use agent_forward::forwarded_agent;
 pub use algorithms::engine_algorithms;
 pub(crate) use answers::Unanswered;
 pub(crate) use channel::{Channel, End, Ending, PtyRequest, Request, WindowSize};
-pub(crate) use dial::connect_timeout;
+pub(crate) use dial::{WINDOW, connect_timeout};
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub use keys::fuzz_private_key;
 pub(crate) use outbox::Broken;
@@ -57,6 +58,8 @@ use service::Service;
 
 /// Defaults of the design: connecting takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// What a login is taken to cost where somebody was asked.
+const LOGIN_WITH_QUESTIONS: Duration = Duration::from_secs(1);
 /// The sign of life asked for where the user's configuration says nothing.
 const KEEPALIVE: (Duration, u32) = (Duration::from_secs(20), 2);
 
@@ -118,6 +121,21 @@ impl Lost {
     }
 }
 
+/// How a login went, as far as one more like it has to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    /// The host key that was accepted.
+    host_key: Arc<[u8]>,
+    /// Where the server is, where this side knows it: a name may stand for several machines.
+    address: Option<std::net::SocketAddr>,
+    /// Whether it asked somebody, or one more like it may.
+    pub(crate) may_ask: bool,
+    /// How long it took, without what came before: the way through other hosts.
+    pub(crate) took: Duration,
+    /// Whether one more does without the user's agent.
+    pub(crate) without_agent: bool,
+}
+
 /// One authenticated connection. Dropping it cuts the connection.
 pub(crate) struct Link {
     handle: Arc<Handle<Handler>>,
@@ -128,6 +146,7 @@ pub(crate) struct Link {
     learning: Option<Learning>,
     answers: Answers,
     limits: Limits,
+    login: Login,
 }
 
 /// Why a channel could not be opened.
@@ -142,7 +161,8 @@ pub(crate) enum OpenError {
 }
 
 impl Link {
-    /// Connects, or takes the way that is there, checks the host key and authenticates.
+    /// Connects, or takes the way that is there, checks the host key and authenticates; `like` an
+    /// earlier login where one is given: at the same address, and with the same host key.
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket; no task stays.
@@ -152,7 +172,10 @@ impl Link {
         asker: &Asker,
         report: Report,
         via: Option<Transport>,
+        like: Option<&Login>,
     ) -> Result<Self> {
+        let begun = Instant::now();
+        let by_program = via.is_none() && host.proxy_command.is_some();
         let Shaken {
             mut handle,
             lost,
@@ -163,17 +186,43 @@ impl Link {
             service,
             learning,
             movement,
-        } = dial::handshake(host, config, asker, &report, via).await?;
+            host_key,
+            address,
+        } = dial::handshake(host, config, asker, &report, via, like).await?;
         let server = server.get().map(String::as_str).unwrap_or_default();
-        let login = authenticate::authenticate(&mut handle, host, config, asker, &lost, server);
-        let method = tokio::select! {
+        let without_agent = like.is_some_and(|login| login.without_agent);
+        let knocking = authenticate::Knocking {
+            host,
+            config,
+            asker,
+            lost: &lost,
+            server,
+            without_agent,
+        };
+        let login = authenticate::authenticate(&mut handle, knocking);
+        let let_in = tokio::select! {
             biased;
             done = login => done?,
             () = severer.hung_up(asker.deadline()) => {
                 return Err(dial::gone_meanwhile(host, "authenticate"));
             }
         };
-        report(Progress::Authenticated(method));
+        report(Progress::Authenticated(let_in.method));
+        let login = Login {
+            host_key: match (like, host_key.get()) {
+                (Some(like), _) => Arc::clone(&like.host_key),
+                (None, Some(shown)) => Arc::clone(shown),
+                (None, None) => Arc::default(),
+            },
+            address,
+            may_ask: asker.has_asked() || let_in.may_ask || by_program,
+            took: match asker.has_asked() {
+                // How long a person took does not count.
+                true => begun.elapsed().min(LOGIN_WITH_QUESTIONS),
+                false => begun.elapsed(),
+            },
+            without_agent,
+        };
         service.logged_in();
         let binding = handle.agent_session_binding().cloned();
         agents.begin(binding, lost.clone(), Arc::clone(&service));
@@ -198,6 +247,7 @@ impl Link {
                 spill: config.spill_limit,
                 wait: config.when_full == WhenFull::Wait,
             },
+            login,
         })
     }
 
@@ -263,6 +313,11 @@ impl Link {
                 Err(_) => Err(OpenError::Lost),
             }
         }
+    }
+
+    /// How its login went.
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
     }
 
     /// Why the link ended, or will.

@@ -29,15 +29,22 @@ pub(super) enum Patience {
     Shared,
 }
 
-/// Tries each address of the host in turn, and all of them again where the settings say so. The
+/// Tries each address of the host in turn, or only the one that is `known`, and all of them again where the settings say so. The
 /// deadline starts anew with each attempt, and with each address that has the time for itself; it
 /// goes on to run once a connection is made.
 pub(super) async fn connect(
     host: &Host,
+    known: Option<SocketAddr>,
     deadline: &Deadline,
     patience: Patience,
 ) -> Result<(tokio::net::TcpStream, SocketAddr)> {
-    let addresses = match deadline.run(addresses(host)).await {
+    let addresses = async {
+        match known {
+            Some(known) => Ok(vec![known]),
+            None => addresses(host).await,
+        }
+    };
+    let addresses = match deadline.run(addresses).await {
         Ok(found) => found.map_err(|error| error.with_host(&host.name))?,
         Err(Expired(allowed)) => {
             let message = format!(

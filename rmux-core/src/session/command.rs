@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Session;
 use super::capture::OutputLimit;
 use super::child::Child;
+use super::lane::Lane;
 use super::stdio::Stdio;
 use super::terminal::Pty;
 use crate::error::Result;
@@ -55,6 +56,7 @@ pub struct Command {
     pub(super) kill_grace: Duration,
     /// None where the caller left it to the default.
     pub(super) output_limit: Option<OutputLimit>,
+    pub(super) lane: Lane,
 }
 
 impl std::fmt::Debug for Command {
@@ -106,6 +108,7 @@ impl Command {
             kill_on_drop: false,
             kill_grace: KILL_GRACE,
             output_limit: None,
+            lane: Lane::Interactive,
         }
     }
 
@@ -212,6 +215,13 @@ impl Command {
     /// can be ended on any server, as [`kill_on_drop`](Self::kill_on_drop) does.
     pub fn output_limit(&mut self, limit: OutputLimit) -> &mut Self {
         self.output_limit = Some(limit);
+        self
+    }
+
+    /// Whether it moves so much data that other commands should not wait behind it. Default:
+    /// [`Lane::Interactive`], for commands that do not.
+    pub fn lane(&mut self, lane: Lane) -> &mut Self {
+        self.lane = lane;
         self
     }
 

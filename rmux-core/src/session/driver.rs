@@ -16,7 +16,9 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::exit::Signal;
-use super::member::{LinkId, Member, News, NoWay};
+use super::further::{Further, IDLE};
+use super::lane::Lane;
+use super::member::{Home, LinkId, Member, News, NoWay};
 use super::running::Ready;
 use super::stop::{Errand, PID_LIMIT, Stop};
 use crate::error::{Error, ErrorKind, RemoteEnd, Result};
@@ -66,6 +68,9 @@ pub(super) struct Wanted {
     pub(super) reply: oneshot::Sender<Result<Ready>>,
     /// Whether what will run on it must not outlive its caller.
     pub(super) guarded: bool,
+    pub(super) lane: Lane,
+    /// Since when.
+    pub(super) since: Instant,
 }
 
 /// A step on the way of a signal.
@@ -73,6 +78,17 @@ enum Step {
     /// A channel of this link is wanted for this.
     Run(LinkId, Errand),
     Done,
+}
+
+/// The links for commands to begin on, in the order of preference. What is typed does not wait behind
+/// a transfer where another link has a place.
+fn preferred(members: &mut [Member]) -> Vec<&mut Member> {
+    let (behind, mut free): (Vec<_>, Vec<_>) =
+        members.iter_mut().partition(|member| member.has_bulk());
+    if !free.iter().any(|member| member.has_place()) {
+        free.extend(behind);
+    }
+    free
 }
 
 /// Waits for the next news of a link.
@@ -93,27 +109,37 @@ pub(super) struct Driver {
     host_name: Arc<str>,
     /// The links that live, in the order in which they were made.
     members: Vec<Member>,
+    next_link: u64,
+    further: Further,
     /// How long the session stays when nobody uses it, and until when it now does.
     linger: Duration,
     unused_until: Option<Instant>,
     waiting: VecDeque<Wanted>,
+    /// Transfers that wait for a link of their own.
+    bulk: VecDeque<Wanted>,
     signals: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
     dialling: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Links that were parted with, on their way out.
+    farewells: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The server closes channels that are not used: none is opened ahead until the next command.
     spares_die: bool,
 }
 
 impl Driver {
-    pub(super) fn new(link: Link, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(link: Link, further: Further, shared: Arc<Shared>) -> Self {
         Self {
             linger: shared.linger,
             host_name: shared.host.name.as_str().into(),
             shared,
             members: vec![Member::new(LinkId(0), link)],
+            next_link: 1,
+            further,
             unused_until: None,
             waiting: VecDeque::new(),
+            bulk: VecDeque::new(),
             signals: FuturesUnordered::new(),
             dialling: FuturesUnordered::new(),
+            farewells: FuturesUnordered::new(),
             spares_die: false,
         }
     }
@@ -130,6 +156,7 @@ impl Driver {
         self.hand_out();
         while !closing || !self.signals.is_empty() || self.promises() {
             let was_closing = closing;
+            let wake = self.wake_at();
             tokio::select! {
                 message = messages.recv(), if !closing || !messages.is_closed() => match message {
                     Some(Message::Channel(wanted)) if closing => {
@@ -137,7 +164,7 @@ impl Driver {
                     }
                     Some(Message::Channel(wanted)) => {
                         self.spares_die = false;
-                        self.waiting.push_back(wanted);
+                        self.queue(wanted);
                         self.hand_out();
                     }
                     Some(Message::Return(link, channel)) => {
@@ -169,7 +196,7 @@ impl Driver {
                 },
                 (link, news) = news(&mut self.members) => match news {
                     News::Changed => self.hand_out(),
-                    News::Hopeless(why) => self.settle(&why.with_host(&self.shared.host.name)),
+                    News::Hopeless(why) => self.hopeless(link, why),
                     News::Lost(reason) => {
                         self.members.retain(|member| member.id != link);
                         if self.members.is_empty() {
@@ -183,6 +210,16 @@ impl Driver {
                         self.hand_out();
                     }
                 },
+                made = self.further.done(), if !closing => {
+                    if let Ok(link) = made {
+                        let id = LinkId(self.next_link);
+                        self.next_link += 1;
+                        self.members.push(Member::new(id, link));
+                    }
+                    self.hand_out();
+                }
+                () = sleep_until(wake), if !closing => self.tend(),
+                Some(()) = self.farewells.next() => {}
                 () = sleep_until(self.unused_until), if !closing => {
                     self.unused_until = None;
                     // Somebody may have come back meanwhile.
@@ -197,6 +234,7 @@ impl Driver {
             }
             if closing && !was_closing {
                 self.settle(&self.closed());
+                self.further.give_up();
                 for (link, channel) in self.guarded() {
                     self.kill(link, &channel);
                 }
@@ -205,7 +243,8 @@ impl Driver {
         }
         messages.close();
         let farewells = self.members.into_iter().map(Member::disconnect);
-        futures_util::future::join_all(farewells).await;
+        let begun = self.farewells.collect::<()>();
+        futures_util::future::join(futures_util::future::join_all(farewells), begun).await;
         on_end(&Ended::Closed);
         self.shared.leave_via();
         ended.send_replace(Some(Ended::Closed));
@@ -229,8 +268,11 @@ impl Driver {
             member.serve_urgent(&home);
         }
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        self.bulk.retain(|waiting| !waiting.reply.is_closed());
+        self.hand_out_bulk(&home);
         while let Some(wanted) = self.waiting.pop_front() {
-            let given = self.members.iter_mut().find_map(|member| {
+            let members = preferred(&mut self.members).into_iter();
+            let given = members.into_iter().find_map(|member| {
                 let spare = member.spare()?;
                 Some((member, spare))
             });
@@ -243,23 +285,149 @@ impl Driver {
             }
         }
         // What is too much is let go of. One channel is kept ready for the whole session.
-        for (index, member) in self.members.iter_mut().enumerate() {
-            member.trim(usize::from(index == 0));
+        let mut ahead = 1;
+        for member in preferred(&mut self.members) {
+            ahead -= member.trim(ahead);
         }
         self.open_more();
+    }
+
+    /// Takes a caller in: a transfer that is worth it waits for a link of its own.
+    fn queue(&mut self, wanted: Wanted) {
+        let links = self.members.len();
+        let apart = links > 1 || self.further.is_under_way() || self.further.may(links);
+        let round_trip = self.round_trip();
+        if apart && wanted.lane.is_worth(self.further.took(), round_trip) {
+            self.bulk.push_back(wanted);
+        } else {
+            self.waiting.push_back(wanted);
+        }
+    }
+
+    /// How long the way to the host and back takes, once that is known.
+    fn round_trip(&self) -> Option<Duration> {
+        self.members.iter().filter_map(Member::round_trip).min()
+    }
+
+    /// Gives transfers channels of a link of their own; where none is to be had, they wait with the
+    /// others.
+    fn hand_out_bulk(&mut self, home: &Home) {
+        while let Some(wanted) = self.bulk.pop_front() {
+            let Some(member) = self.apart() else {
+                let may = self.further.may(self.members.len()) && !self.further.pauses();
+                if may {
+                    self.log_in();
+                }
+                if may || self.further.is_under_way() {
+                    self.bulk.push_front(wanted);
+                    return;
+                }
+                let earlier = |other: &Wanted| other.since <= wanted.since;
+                let place = self.waiting.partition_point(earlier);
+                self.waiting.insert(place, wanted);
+                continue;
+            };
+            match member.spare() {
+                Some(spare) => member.give(spare, wanted, home),
+                None => {
+                    if member.supply() == 0 {
+                        member.open();
+                    }
+                    self.bulk.push_front(wanted);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The link for transfers: never the first one, and one on which others work only where no
+    /// further one may be had.
+    fn apart(&mut self) -> Option<&mut Member> {
+        let links = self.members.len();
+        let may = self.further.may(links) && !self.further.pauses();
+        let more = may || self.further.is_under_way();
+        let others = self.members.iter_mut().skip(1);
+        let best = others
+            .filter(|member| member.has_place())
+            .min_by_key(|member| (!member.has_bulk(), member.in_use()))?;
+        (best.has_bulk() || best.in_use() == 0 || !more).then_some(best)
+    }
+
+    /// When to look after the number of links.
+    fn wake_at(&mut self) -> Option<Instant> {
+        let spread = self.spread_at();
+        let further = self.members.iter_mut().skip(1);
+        let idle = further.filter_map(|member| member.unused_until(IDLE)).min();
+        spread.into_iter().chain(idle).min()
+    }
+
+    /// When to log in once more for those who wait: where the links are known to be full, once the
+    /// first of them has waited as long as a login takes.
+    fn spread_at(&self) -> Option<Instant> {
+        let first = self.waiting.front()?;
+        let supply: usize = self.members.iter().map(Member::supply).sum();
+        let full = supply < self.waiting.len() && !self.members.iter().any(Member::has_room);
+        let may = full && self.further.may(self.members.len());
+        may.then(|| self.further.worth_at(first.since))
+    }
+
+    /// Logs in once more where it is time to, and parts with further links that nobody uses.
+    fn tend(&mut self) {
+        let now = Instant::now();
+        if self.spread_at().is_some_and(|time| time <= now) {
+            self.log_in();
+        }
+        let further = self.members.iter_mut().skip(1);
+        let unused = further.filter_map(|member| {
+            let until = member.unused_until(IDLE)?;
+            (until <= now).then_some(member.id)
+        });
+        for link in unused.collect::<Vec<_>>() {
+            self.part_with(link);
+        }
+        self.hand_out();
+    }
+
+    fn log_in(&mut self) {
+        self.further.begin(self.shared.via());
+    }
+
+    /// Says good-bye to one link of several.
+    fn part_with(&mut self, link: LinkId) {
+        if let Some(index) = self.members.iter().position(|member| member.id == link) {
+            let member = self.members.remove(index);
+            self.farewells.push(Box::pin(member.disconnect()));
+        }
+    }
+
+    /// The server grants nothing on a link on which nothing runs, or no longer answers.
+    fn hopeless(&mut self, link: LinkId, why: Error) {
+        let error = why.with_host(&self.shared.host.name);
+        if self.members.len() == 1 {
+            self.settle(&error);
+            return;
+        }
+        if self.members[0].id == link {
+            // Ways to other hosts may lead over it.
+            self.members[0].rest();
+        } else {
+            self.further.failed(&error);
+            self.part_with(link);
+        }
+        self.hand_out();
     }
 
     /// Opens channels for those who wait, and some ahead: one, so that the next command costs one
     /// round trip, and one for each link with commands that may have to be ended.
     fn open_more(&mut self) {
         let wanted = self.waiting.len() + usize::from(!self.spares_die);
-        let mut supply = 0;
         for member in &mut self.members {
             member.open_for_signals();
-            supply += member.supply();
         }
+        let mut members = preferred(&mut self.members);
+        let mut supply: usize = members.iter().map(|member| member.supply()).sum();
         while supply < wanted
-            && let Some(member) = self.members.iter_mut().find(|member| member.may_open())
+            && let Some(member) = members.iter_mut().find(|member| member.may_open())
         {
             member.open();
             supply += 1;
@@ -272,8 +440,8 @@ impl Driver {
     }
 
     /// Whether a channel is out on which a command to guard may be about to begin.
-    fn promises(&mut self) -> bool {
-        self.members.iter_mut().any(Member::promises)
+    fn promises(&self) -> bool {
+        self.members.iter().any(Member::promises)
     }
 
     /// The commands that must not outlive the session.
@@ -290,7 +458,7 @@ impl Driver {
 
     /// Answers those who wait to run a command.
     fn settle(&mut self, reason: &Error) {
-        for waiting in self.waiting.drain(..) {
+        for waiting in self.waiting.drain(..).chain(self.bulk.drain(..)) {
             let _ = waiting.reply.send(Err(reason.clone()));
         }
     }

@@ -13,12 +13,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::driver::{Message, Wanted};
+use super::lane::Lane;
+use super::round_trip::RoundTrip;
 use super::running::Ready;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Link, OpenError, Transport};
+use crate::link::{Channel, End, Inbox, Link, OpenError, Transport};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
@@ -26,6 +28,9 @@ const MAX_OPENING: usize = 8;
 /// How long to wait before a refused channel is asked for again where only the server can know when
 /// there is room.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How long to wait before more is asked for than the server has ever granted at a time.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// How many refusals in a row are believed although a channel was granted before.
 const REFUSALS: u32 = 15;
@@ -37,8 +42,15 @@ pub(super) struct LinkId(pub(super) u64);
 /// Where what is handed out comes back to.
 pub(super) type Home = mpsc::WeakUnboundedSender<Message>;
 
-/// The answer, with the epoch in which the channel was asked for.
-type Opening = Pin<Box<dyn Future<Output = (u64, Result<(Channel, End), OpenError>)> + Send>>;
+/// A channel that was asked for.
+type Opening = Pin<Box<dyn Future<Output = Opened> + Send>>;
+
+/// The answer, with the epoch in which the channel was asked for, and how long it took.
+struct Opened {
+    epoch: u64,
+    took: Duration,
+    answer: Result<(Channel, End), OpenError>,
+}
 
 /// What has happened on a link.
 pub(super) enum News {
@@ -74,6 +86,15 @@ pub(super) struct Member {
     refusals: u32,
     /// The server refused a channel: wait until one has ended before asking again.
     full: bool,
+    /// The most channels that the server has ever granted at a time.
+    most: usize,
+    /// How many to have at a time, since the server has refused more.
+    ceiling: Option<usize>,
+    round_trip: RoundTrip,
+    /// What moves so much data that others would wait behind it.
+    bulk: Vec<Inbox>,
+    /// Since when nobody has used it.
+    unused: Option<Instant>,
 }
 
 impl Member {
@@ -94,6 +115,11 @@ impl Member {
             granted: false,
             refusals: 0,
             full: false,
+            most: 0,
+            ceiling: None,
+            round_trip: RoundTrip::default(),
+            bulk: Vec::new(),
+            unused: None,
         }
     }
 
@@ -105,6 +131,7 @@ impl Member {
         if let Poll::Ready(Some(_)) = self.ends.poll_next_unpin(cx) {
             (self.full, self.refusals) = (false, 0);
             self.epoch += 1;
+            self.bulk.retain(|inbox| !inbox.is_over());
             self.guarded.retain(|channel| {
                 channel
                     .upgrade()
@@ -112,15 +139,17 @@ impl Member {
             });
             return Poll::Ready(News::Changed);
         }
-        while let Poll::Ready(Some((epoch, opened))) = self.opening.poll_next_unpin(cx) {
-            return Poll::Ready(match opened {
+        while let Poll::Ready(Some(opened)) = self.opening.poll_next_unpin(cx) {
+            return Poll::Ready(match opened.answer {
                 Ok((channel, end)) => {
-                    (self.granted, self.refusals) = (true, 0);
-                    self.ends.push(end);
-                    self.spares.push(channel);
+                    self.round_trip.took(opened.took);
+                    self.granted(channel, end);
                     News::Changed
                 }
-                Err(OpenError::Refused(why)) => self.refused(epoch, why),
+                Err(OpenError::Refused(why)) => {
+                    self.round_trip.took(opened.took);
+                    self.refused(opened.epoch, why)
+                }
                 Err(OpenError::Unanswered(why)) => {
                     // Nor will it answer the others, which were made in the same way. The next caller
                     // asks anew.
@@ -136,9 +165,22 @@ impl Member {
         if retry.is_some_and(|retry| retry.as_mut().poll(cx).is_ready()) {
             self.retry = None;
             self.full = false;
+            // One more than there are, to see.
+            self.ceiling = self.ceiling.map(|most| most.max(self.ends.len() + 1));
             return Poll::Ready(News::Changed);
         }
         Poll::Pending
+    }
+
+    fn granted(&mut self, channel: Channel, end: End) {
+        (self.granted, self.refusals) = (true, 0);
+        self.ends.push(end);
+        self.spares.push(channel);
+        if self.ends.len() > self.most {
+            self.most = self.ends.len();
+            // More than was known: there may be room for still more.
+            self.ceiling = None;
+        }
     }
 
     fn refused(&mut self, epoch: u64, why: String) -> News {
@@ -147,16 +189,22 @@ impl Member {
             return News::Changed;
         }
         self.full = true;
+        self.ceiling = Some(self.most.max(1));
         if !self.opening.is_empty() {
             return News::Changed;
         }
         self.refusals += 1;
         if !self.ends.is_empty() {
-            // The next end may be far off, and what has just ended for us may still have counted with
-            // the server.
-            if self.refusals < REFUSALS {
-                self.retry = Some(Box::pin(tokio::time::sleep(RETRY)));
+            if self.refusals >= REFUSALS {
+                // It does not grant as many any more.
+                (self.most, self.refusals) = (self.ends.len(), 0);
             }
+            let patience = if self.ends.len() < self.most {
+                RETRY
+            } else {
+                PROBE
+            };
+            self.retry = Some(Box::pin(tokio::time::sleep(patience)));
             return News::Changed;
         }
         let signalling = !self.urgent.is_empty();
@@ -170,6 +218,12 @@ impl Member {
         News::Hopeless(Error::new(ErrorKind::ChannelRefused, "open channel", why))
     }
 
+    /// The server grants nothing here although nothing runs: asks for nothing for a while.
+    pub(super) fn rest(&mut self) {
+        self.full = true;
+        self.retry = Some(Box::pin(tokio::time::sleep(PROBE)));
+    }
+
     /// Whether one more channel may be asked for now.
     pub(super) fn may_open(&self) -> bool {
         self.has_room() && self.opening.len() < MAX_OPENING
@@ -177,7 +231,8 @@ impl Member {
 
     /// Whether the server may grant more channels than there are and were asked for.
     pub(super) fn has_room(&self) -> bool {
-        !self.full
+        let asked_for = self.ends.len() + self.opening.len();
+        !self.full && self.ceiling.is_none_or(|ceiling| asked_for < ceiling)
     }
 
     /// Whether the server grants no channel to end a command by.
@@ -185,11 +240,47 @@ impl Member {
         !self.urgent.is_empty() && !self.has_room()
     }
 
+    /// Whether a command may begin on it soon.
+    pub(super) fn has_place(&self) -> bool {
+        self.has_room() || self.supply() > 0
+    }
+
+    /// How long the way to the server and back takes, once that is known.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.least()
+    }
+
+    /// How many channels are out.
+    pub(super) fn in_use(&self) -> usize {
+        self.ends.len().saturating_sub(self.spares.len())
+    }
+
+    /// Whether something runs on it that others would wait behind.
+    pub(super) fn has_bulk(&self) -> bool {
+        self.bulk.iter().any(|inbox| !inbox.is_over())
+    }
+
+    /// Until when it stays where nobody uses it for so long.
+    pub(super) fn unused_until(&mut self, stay: Duration) -> Option<Instant> {
+        let used = self.in_use() > 0 || !self.urgent.is_empty();
+        self.unused = match used {
+            true => None,
+            false => self.unused.or_else(|| Some(Instant::now())),
+        };
+        self.unused.map(|since| since + stay)
+    }
+
     /// Asks for one more channel.
     pub(super) fn open(&mut self) {
-        let (epoch, opening) = (self.epoch, self.link.open());
-        self.opening
-            .push(Box::pin(async move { (epoch, opening.await) }));
+        let (epoch, opening, asked) = (self.epoch, self.link.open(), Instant::now());
+        self.opening.push(Box::pin(async move {
+            let answer = opening.await;
+            Opened {
+                epoch,
+                took: asked.elapsed(),
+                answer,
+            }
+        }));
     }
 
     /// Asks for the channels by which commands are ended.
@@ -201,26 +292,26 @@ impl Member {
     }
 
     /// How many channels are there, or will be, for commands to begin on.
-    pub(super) fn supply(&mut self) -> usize {
+    pub(super) fn supply(&self) -> usize {
         let kept = self.kept_for_signals();
         (self.opening.len() + self.spares.len()).saturating_sub(kept)
     }
 
     /// One channel is kept back as long as a signal may need it: on a full server no command could be
     /// ended otherwise.
-    fn kept_for_signals(&mut self) -> usize {
+    fn kept_for_signals(&self) -> usize {
         self.urgent.len() + usize::from(self.guards())
     }
 
     /// Whether there are commands that may have to be ended.
-    fn guards(&mut self) -> bool {
+    fn guards(&self) -> bool {
         self.promises() || !self.guarded.is_empty()
     }
 
     /// Whether a channel is out on which such a command may be about to begin.
-    pub(super) fn promises(&mut self) -> bool {
-        self.promised.retain(|promise| promise.strong_count() > 0);
-        !self.promised.is_empty()
+    pub(super) fn promises(&self) -> bool {
+        let mut promised = self.promised.iter();
+        promised.any(|promise| promise.strong_count() > 0)
     }
 
     /// Forgets spares that the server has closed. Returns whether there were any.
@@ -251,7 +342,11 @@ impl Member {
     /// Gives a channel of this link to one who waits.
     pub(super) fn give(&mut self, spare: Channel, wanted: Wanted, home: &Home) {
         let promise: Option<Arc<()>> = wanted.guarded.then(Arc::default);
+        self.promised.retain(|promise| promise.strong_count() > 0);
         self.promised.extend(promise.as_ref().map(Arc::downgrade));
+        if matches!(wanted.lane, Lane::Bulk(_)) {
+            self.bulk.push(spare.inbox().clone());
+        }
         self.hand_over(spare, wanted.reply, promise, home);
     }
 
@@ -265,19 +360,22 @@ impl Member {
         let ready = Ready::new(spare, self.id, promise, home.clone());
         if let Err(Ok(ready)) = to.send(Ok(ready)) {
             // The caller gave up.
-            self.spares.push(ready.take_back());
+            self.take_back(ready.take_back());
         }
     }
 
     /// Takes in a channel that was not used.
     pub(super) fn take_back(&mut self, channel: Channel) {
+        self.bulk.retain(|inbox| !inbox.is(channel.inbox()));
         self.spares.push(channel);
     }
 
-    /// Lets go of all spares but `ahead` and those that signals may need. Dropping one closes it.
-    pub(super) fn trim(&mut self, ahead: usize) {
+    /// Lets go of all spares but `ahead` and those that signals may need: dropping one closes it.
+    /// Returns how many of those ahead there are.
+    pub(super) fn trim(&mut self, ahead: usize) -> usize {
         let kept = self.kept_for_signals();
         self.spares.truncate(ahead + kept);
+        self.spares.len().saturating_sub(kept)
     }
 
     /// Wants a channel to end a command by.

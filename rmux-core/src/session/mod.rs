@@ -8,11 +8,14 @@ mod child;
 mod command;
 mod driver;
 mod exit;
+mod further;
 mod group;
+mod lane;
 mod lease;
 mod local;
 mod member;
 mod output;
+mod round_trip;
 mod running;
 mod start;
 mod stdio;
@@ -26,11 +29,13 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 pub use capture::OutputLimit;
 pub use child::Child;
 pub use command::Command;
 pub use exit::{ExitStatus, Output, Signal, Stopped};
+pub use lane::Lane;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 pub use terminal::Pty;
 
@@ -45,6 +50,7 @@ use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use attached::Attached;
 use driver::{Driver, Ended, Message, Wanted};
+use further::Further;
 use lease::{Lease, Leases};
 use running::Ready;
 
@@ -58,8 +64,11 @@ const LET_GO_LIMIT: Duration = Duration::from_secs(10);
 /// waits nor blocks, and is safe outside of a runtime. Once the connection is lost, every operation fails with that
 /// reason, at once and for good.
 ///
-/// A server limits how many commands may run at a time (OpenSSH: `MaxSessions`, 10). When it
-/// refuses one more, callers wait in order until one has ended.
+/// A server limits how many commands may run at a time over one connection (OpenSSH: `MaxSessions`,
+/// 10). When it refuses one more, callers wait in order until one has ended, or until there is a
+/// further connection: the session makes some where that is known to ask nobody anything, as
+/// [`Config::further_logins`] says. When one of several connections is lost, what runs on it ends with
+/// [`ErrorKind::Disconnected`] and the session goes on; it is lost with the last of them.
 ///
 /// ```no_run
 /// # async fn example() -> rmux_core::Result<()> {
@@ -204,13 +213,14 @@ impl Session {
             Some(via) => Some(via.dial(&host, &asker).await?),
             None => None,
         };
-        let link = Link::connect(&host, &config, &asker, Arc::new(report), way).await?;
+        let link = Link::connect(&host, &config, &asker, Arc::new(report), way, None).await?;
         if let Some(line) = &host.local_command {
             local::run(line).await;
         }
         tell(SessionEvent::Ready);
 
         let settings_env = local::environment(&host);
+        let further = Further::new(&host, &config, link.login());
         let (driver, messages) = mpsc::unbounded_channel();
         let (ending, ended) = watch::channel(None);
         let shared = Arc::new(Shared {
@@ -226,7 +236,7 @@ impl Session {
             short: Arc::default(),
         });
         let session = WeakSession(Arc::downgrade(&shared)).upgrade();
-        let task = Driver::new(link, shared);
+        let task = Driver::new(link, further, shared);
         let on_end = move |ended: &Ended| match ended {
             Ended::Lost(reason) => tell(SessionEvent::Lost {
                 reason: reason.clone(),
@@ -343,9 +353,14 @@ impl Session {
     }
 
     /// A channel to run something on; `guarded` if that must not outlive its caller.
-    async fn ready(&self, guarded: bool) -> Result<Ready> {
+    async fn ready(&self, guarded: bool, lane: Lane) -> Result<Ready> {
         let (reply, granted) = oneshot::channel();
-        self.tell(Message::Channel(Wanted { reply, guarded }));
+        self.tell(Message::Channel(Wanted {
+            reply,
+            guarded,
+            lane,
+            since: Instant::now(),
+        }));
         match granted.await {
             Ok(ready) => ready,
             Err(_) => Err(self.why_ended()),

@@ -23,7 +23,7 @@ impl Command {
     /// A channel to start it on.
     pub(super) async fn ready(&self) -> Result<Ready> {
         self.check()?;
-        self.session.ready(self.kills()).await
+        self.session.ready(self.kills(), self.lane).await
     }
 
     /// Starts it on this channel.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Session;
+use super::lane::Lane;
 use super::running::{Guard, Ready};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Channel, Request};
@@ -20,7 +21,7 @@ impl Session {
     /// # Cancel safety
     /// Cancel safe: the channel is let go of.
     pub(crate) async fn open_subsystem(&self, name: &str, first: Vec<u8>) -> Result<Arc<Channel>> {
-        let mut ready: Ready = self.ready(false).await?;
+        let mut ready: Ready = self.ready(false, Lane::Interactive).await?;
         for (name, value) in self.settings_env() {
             ready.prepare().tell(Request::Env {
                 name: name.clone(),

@@ -38,6 +38,13 @@ pub(crate) struct Accepted {
     pub(crate) may_vouch: bool,
 }
 
+impl Accepted {
+    /// A key that was accepted for an earlier connection of the same session.
+    pub(crate) fn again() -> Self {
+        Self { may_vouch: false }
+    }
+}
+
 impl Judge {
     /// Accepts the key or certificate that the server shows, or says why not. A certificate's
     /// signature must have been verified; `verify` checks others that are met on the way. A new key

@@ -18,7 +18,7 @@ mod revoked;
 mod signature;
 mod update;
 
-pub(crate) use judge::Judge;
+pub(crate) use judge::{Accepted, Judge};
 pub(crate) use signature::Checked;
 pub(crate) use update::Learner;
 

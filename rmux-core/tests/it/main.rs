@@ -11,6 +11,7 @@ mod fixture;
 mod half_open;
 mod kill;
 mod limits;
+mod links;
 mod liveness;
 mod map;
 mod pool;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rmux_core::{CloseReason, ErrorKind, Pool, Session};
+use rmux_core::{CloseReason, ErrorKind, FurtherLogins, Pool, Session};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::AsyncReadExt;
 
-use crate::fixture::{config, eventually, runs, session, within};
+use crate::fixture::{config, connect, eventually, runs, session, within};
 use crate::map::{Map, works};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -65,7 +65,7 @@ async fn a_wrapper_that_never_speaks_keeps_nobody_waiting() {
         .option("ForceCommand", "exec sleep 40")
         .option("MaxSessions", "2")
         .start();
-    let session = session(&sshd).await;
+    let session = connect(config(&sshd).further_logins(FurtherLogins::Never)).await;
     for _ in 0..2 {
         let mut command = session.command("true");
         drop(command.kill_on_drop(true).spawn().await.unwrap());

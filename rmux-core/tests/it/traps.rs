@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rmux_core::ErrorKind;
+use rmux_core::{ErrorKind, FurtherLogins};
 use rmux_testkit::relay::{Direction, Relay};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -238,7 +238,7 @@ fn handles_are_dropped_outside_of_the_runtime() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_server_makes_callers_wait_in_order() {
     let sshd = Sshd::builder().option("MaxSessions", "3").start();
-    let session = fixture::session(&sshd).await;
+    let session = connect(config(&sshd).further_logins(FurtherLogins::Never)).await;
     let all = (0..60).map(|number| {
         let session = session.clone();
         async move {

@@ -56,22 +56,50 @@ struct Attempt<'a> {
     host_bound: bool,
     /// The key that was accepted in the step just done.
     taken: Option<usize>,
+    /// Whether a step that was accepted may ask somebody when it is done again.
+    may_ask: bool,
+    /// The user's agent is left alone.
+    without_agent: bool,
     /// How many keys the server was asked about.
     offered: usize,
     /// What the final error says about why this and that did not do.
     notes: Vec<String>,
 }
 
-/// Authenticates within the asker's deadline; returns the name of the method that did it. `server`
-/// is what the server calls itself (RFC 4253, section 4.2).
+/// Who wants to be let in, and where.
+pub(super) struct Knocking<'a> {
+    pub(super) host: &'a Host,
+    pub(super) config: &'a Config,
+    pub(super) asker: &'a Asker,
+    pub(super) lost: &'a Lost,
+    /// What the server calls itself (RFC 4253, section 4.2).
+    pub(super) server: &'a str,
+    /// The user's agent is left alone.
+    pub(super) without_agent: bool,
+}
+
+/// How the account was let in.
+pub(super) struct LetIn {
+    /// The name of the method that did it.
+    pub(super) method: &'static str,
+    /// Whether somebody else than the program's prompter may have been asked, or will be the next
+    /// time: by an agent, or by the server's own questions.
+    pub(super) may_ask: bool,
+}
+
+/// Authenticates within the asker's deadline.
 pub(super) async fn authenticate(
     handle: &mut Handle<Handler>,
-    host: &Host,
-    config: &Config,
-    asker: &Asker,
-    lost: &Lost,
-    server: &str,
-) -> Result<&'static str> {
+    knocking: Knocking<'_>,
+) -> Result<LetIn> {
+    let Knocking {
+        host,
+        config,
+        asker,
+        lost,
+        server,
+        without_agent,
+    } = knocking;
     let work = async {
         let mut attempt = Attempt {
             binding: handle.agent_session_binding().cloned(),
@@ -87,10 +115,16 @@ pub(super) async fn authenticate(
             listed: None,
             host_bound: host.pubkey_host_bound,
             taken: None,
+            may_ask: false,
+            without_agent,
             offered: 0,
             notes: host.notes.clone(),
         };
-        attempt.run().await
+        let method = attempt.run().await?;
+        Ok::<_, Error>(LetIn {
+            method,
+            may_ask: attempt.may_ask,
+        })
     };
     match asker.deadline().run(work).await {
         Ok(done) => done.map_err(|error| error.with_host(&host.name)),
@@ -143,6 +177,14 @@ impl Attempt<'_> {
                     MethodKind::KeyboardInteractive => self.keyboard_interactive().await?,
                     _ => self.passwords().await?,
                 };
+                let refused = matches!(
+                    answer,
+                    None | Some(Answer::GoOn {
+                        step_done: false,
+                        ..
+                    })
+                );
+                self.may_ask |= !refused && *kind == MethodKind::KeyboardInteractive;
                 match answer {
                     None => {}
                     Some(Answer::Accepted) => {

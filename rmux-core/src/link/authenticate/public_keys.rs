@@ -26,7 +26,8 @@ impl Attempt<'_> {
         let reading = tokio::task::spawn_blocking(reading).await;
         let files = reading.expect("reading files does not panic");
         let mut held = Vec::new();
-        if let Some(socket) = &self.host.agent_socket {
+        let agent = self.host.agent_socket.as_ref();
+        if let Some(socket) = agent.filter(|_| !self.without_agent) {
             let binding = self.binding.as_ref();
             match Agent::open(socket, binding, self.asker.deadline()).await {
                 Ok((agent, keys)) => {
@@ -128,6 +129,7 @@ impl Attempt<'_> {
             host_key: binding.map(|binding| binding.host_key()),
             unlocked,
             host_bound: false,
+            agent_signed: false,
         };
         tracing::debug!("Offering public key: {}", candidate.description());
         self.offered += 1;
@@ -148,6 +150,7 @@ impl Attempt<'_> {
             }
         };
         let (was_bound, unlocked) = (signer.host_bound, signer.unlocked.take());
+        let agent_signed = signer.agent_signed;
         let result = match signed {
             Ok(result) => result,
             Err(SignError::Stop(error)) => return Err(error),
@@ -174,6 +177,7 @@ impl Attempt<'_> {
             self.host_bound = false;
             return Box::pin(self.offer(index)).await;
         }
+        self.may_ask |= !refused && (agent_signed || public.is_security_key());
         if !refused && let (Some(key), Some(file)) = (unlocked, &by.file) {
             self.keep_in_agent(&key, &public, &file.path).await?;
         }

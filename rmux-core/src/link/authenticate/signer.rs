@@ -46,6 +46,8 @@ pub(super) struct Signer<'a> {
     pub(super) unlocked: Option<PrivateKey>,
     /// Whether the request named the host key.
     pub(super) host_bound: bool,
+    /// Whether the signature is the agent's.
+    pub(super) agent_signed: bool,
 }
 
 impl Signer<'_> {
@@ -53,7 +55,10 @@ impl Signer<'_> {
         let agent = self.agent.as_deref_mut().filter(|agent| !agent.is_gone())?;
         let key = self.by.public.as_ref().filter(|_| self.by.in_agent)?;
         match agent.sign(key, hash, data).await {
-            Ok(signature) => Some(Ok(signature)),
+            Ok(signature) => {
+                self.agent_signed = true;
+                Some(Ok(signature))
+            }
             Err(NotSigned::Refused(why)) => Some(Err(SignError::Skip(why))),
             // Nobody has said no: the file, where there is one, is as good.
             Err(NotSigned::Broken(why)) if self.has_file() => {
