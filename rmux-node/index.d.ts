@@ -3,6 +3,11 @@
 import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
+import type { PtyOptions } from './pty.js';
+import type { CutOff, PoolStats, SessionStats } from './stats.js';
+
+export type { CutOff, PoolStats, PtyOptions, SessionStats };
+
 /**
  * Connects to a host over SSH once; everything else goes over that connection.
  *
@@ -84,6 +89,16 @@ export interface ConnectOptions extends ResolveOptions, ConnectionOptions {}
 export interface PoolOptions extends Omit<ResolveOptions, 'signal'>, ConnectionOptions {
   /** How long a session stays that nobody uses; `Infinity` is for as long as the pool. Default: 0. */
   linger?: number;
+  /**
+   * How many connections there may be at a time, those to hosts on the way among them; 1 at least. Who asks
+   * for more waits in the order of asking, and unused sessions that linger are ended to make room. A way
+   * that takes more rejects with `LIMIT_EXCEEDED`. Default: `Infinity`.
+   */
+  maxConnections?: number;
+  /** The same for the connections to one server. Default: `Infinity`. */
+  maxConnectionsPerHost?: number;
+  /** How long to wait for room, before `TIMED_OUT`. Default: `Infinity`. */
+  acquireTimeout?: number;
 }
 
 /** What `connect` and a pool have in common. */
@@ -303,6 +318,14 @@ export class Pool {
 
   /** Closes all sessions that are connected now, whoever uses them. The pool can be used again. */
   close(): Promise<void>;
+  /**
+   * Ends the pool: from now on it gives no session, and its sessions take no new work; both reject with
+   * `CLOSED`. What runs may finish, for `timeout` milliseconds; then all is closed. Resolves with what had
+   * to be cut off.
+   */
+  shutdown(timeout: number): Promise<CutOff[]>;
+  /** What the pool does at the moment and has done so far. */
+  stats(): PoolStats;
   /** As `close`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -357,6 +380,17 @@ export class Session {
    * does nothing.
    */
   close(): Promise<void>;
+  /**
+   * Refuses new work with `CLOSED` from now on, waits for what runs, but not longer than `timeout`
+   * milliseconds, and closes the connection then. Resolves with what was cut off.
+   */
+  shutdown(timeout: number): Promise<CutOff[]>;
+  /**
+   * What the session does at the moment and has done so far.
+   *
+   * @throws {RmuxError} `CLOSED`, where this handle was given back.
+   */
+  stats(): SessionStats;
   /**
    * Gives the session back: nothing new can be run by this object, and commands that were started run on.
    * When nobody else uses the connection, its pool keeps it for `linger`; then, or without a pool at once,
@@ -430,23 +464,6 @@ export interface SpawnOptions {
 }
 
 type PipedStreams = { stdin?: 'pipe'; stdout?: 'pipe'; stderr?: 'pipe' };
-
-/** A terminal. */
-export interface PtyOptions {
-  /** What `TERM` names. Default: `xterm`. */
-  term?: string;
-  /** Default: 80. */
-  columns?: number;
-  /** Default: 24. */
-  rows?: number;
-  /**
-   * Whether to run the command without a terminal where the server refuses one, as `ssh` does;
-   * `child.hasPty` tells. Default: false; then it fails to start.
-   */
-  optional?: boolean;
-  /** Modes by opcode (RFC 4254, section 8): `{ 53: 0 }` turns echo off. */
-  modes?: Readonly<Record<number, number>>;
-}
 
 /** How a command ended. */
 export interface Exit {

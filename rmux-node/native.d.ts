@@ -36,11 +36,8 @@ export declare class Bridge {
   constructor(deliver: (what: 'settled' | 'event' | 'question' | 'withdrawn' | 'gone', number: number, failure: Failure | null, value: unknown) => void)
   /** Connects; settled with a `NativeSession`. */
   connect(operation: number, destination: string, options: ConnectOptions): void
-  /**
-   * A pool, whose events and questions are those of `number`. Sessions that nobody uses stay for
-   * `linger` milliseconds.
-   */
-  pool(number: number, options: ConnectOptions, linger?: number | undefined | null): NativePool | Failure
+  /** A pool, whose events and questions are those of `number`. */
+  pool(number: number, options: ConnectOptions, limits: PoolLimits): NativePool | Failure
   /** Resolves a destination; settled with an array of `ResolvedSetting`. */
   resolve(operation: number, destination: string, options: ResolveOptions): void
   /**
@@ -48,6 +45,11 @@ export declare class Bridge {
    * False: its result is on its way already.
    */
   cancel(operation: number): boolean
+  /**
+   * Closes all sessions of this process, and returns when they are closed or after so many
+   * milliseconds: for a process that is about to end.
+   */
+  closeAll(limit: number): void
   /** Answers a question, by its number. */
   answer(question: number, answer: Answer): void
 }
@@ -191,6 +193,13 @@ export declare class NativePool {
   sessions(): Array<NativeSession>
   /** Closes the sessions that are connected now; settled with null when they are closed. */
   close(operation: number): void
+  /**
+   * Ends the pool when nothing runs any more, or after so many milliseconds; settled with an array
+   * of `Severed`.
+   */
+  shutdown(operation: number, limit: number): void
+  /** What the pool does and has done. */
+  stats(): PoolFigures
 }
 
 /**
@@ -213,8 +222,39 @@ export declare class NativeSession {
    * back or let go of before.
    */
   ended(operation: number): void
+  /**
+   * Closes the connection when nothing runs any more, or after so many milliseconds; settled with
+   * an array of `Severed`.
+   */
+  shutdown(operation: number, limit: number): void
+  /** What the session does and has done; null where this handle was given back. */
+  stats(): SessionFigures | null
   /** Closes the connection, for all who use it; settled with null when it is closed. */
   close(operation: number): void
+}
+
+/** What a pool does and has done. */
+export interface PoolFigures {
+  sessions: Array<SessionFigures>
+  connecting: number
+  waitingForRoom: number
+  links: number
+  channels: number
+  channelsReady: number
+  waiting: number
+  commandsStarted: number
+  bytesReceived: number
+  bytesSent: number
+}
+
+/** What limits a pool, beside how it connects. Times are in milliseconds. */
+export interface PoolLimits {
+  /** How long sessions stay that nobody uses. */
+  linger?: number
+  /** At least 1. */
+  maxConnections?: number
+  maxConnectionsPerHost?: number
+  acquireTimeout?: number
 }
 
 /** One line of a keyboard-interactive question. */
@@ -289,8 +329,29 @@ export interface ResolvedSetting {
   repeats: boolean
 }
 
+/** What a session does and has done. Times are in milliseconds. */
+export interface SessionFigures {
+  host: string
+  links: number
+  channels: number
+  channelsReady: number
+  waiting: number
+  commandsStarted: number
+  bytesReceived: number
+  bytesSent: number
+  roundTrip?: number
+  connectedFor: number
+  idleFor?: number
+}
+
 /** One `ssh_config` setting. */
 export interface Setting {
   keyword: string
   value: string
+}
+
+/** What a shutdown cut off on one host. */
+export interface Severed {
+  host: string
+  channels: number
 }

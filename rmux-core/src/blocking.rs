@@ -21,8 +21,10 @@ pub use files::{File, Files, ReadDir};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
-use crate::pool;
-use crate::session::{self, CloseReason, ExitStatus, Output, Signal, Stopped};
+use crate::pool::{self, PoolStats};
+use crate::session::{
+    self, CloseReason, CutOff, ExitStatus, Output, SessionStats, Signal, Stopped,
+};
 use crate::ssh_config::Resolved;
 
 /// The runtime that serves the blocking API, and the process that started it.
@@ -65,6 +67,17 @@ pub fn resolve(spec: &HostSpec, config: &Config) -> Result<Resolved> {
     runtime()?.block_on(session::resolve(spec, config))
 }
 
+/// As [`close_all`](crate::close_all). Where nothing was ever begun there is nothing to close.
+///
+/// # Errors
+/// Those of [`runtime`].
+pub fn close_all(limit: Duration) -> Result<()> {
+    if RUNTIME.get().is_some() {
+        runtime()?.block_on(pool::close_all(limit));
+    }
+    Ok(())
+}
+
 /// A [`Pool`](crate::Pool) for blocking code.
 #[derive(Debug, Clone)]
 pub struct Pool(pool::Pool);
@@ -97,6 +110,19 @@ impl Pool {
     pub fn close(&self) -> Result<()> {
         runtime()?.block_on(self.0.close());
         Ok(())
+    }
+
+    /// As [`Pool::shutdown`](crate::Pool::shutdown).
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn shutdown(&self, limit: Duration) -> Result<Vec<CutOff>> {
+        Ok(runtime()?.block_on(self.0.shutdown(limit)))
+    }
+
+    /// As [`Pool::stats`](crate::Pool::stats).
+    pub fn stats(&self) -> PoolStats {
+        self.0.stats()
     }
 }
 
@@ -152,6 +178,19 @@ impl Session {
     pub fn close(&self) -> Result<()> {
         runtime()?.block_on(self.0.close());
         Ok(())
+    }
+
+    /// As [`Session::shutdown`](crate::Session::shutdown).
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn shutdown(&self, limit: Duration) -> Result<Vec<CutOff>> {
+        Ok(runtime()?.block_on(self.0.shutdown(limit)))
+    }
+
+    /// As [`Session::stats`](crate::Session::stats).
+    pub fn stats(&self) -> SessionStats {
+        self.0.stats()
     }
 
     /// Waits for the end of the session.

@@ -123,6 +123,9 @@ pub struct Config {
     pub(crate) linger: Duration,
     pub(crate) max_links: usize,
     pub(crate) further_logins: FurtherLogins,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_host: usize,
+    pub(crate) acquire_timeout: Option<Duration>,
 }
 
 impl Default for Config {
@@ -148,6 +151,9 @@ impl Default for Config {
             linger: Duration::ZERO,
             max_links: 4,
             further_logins: FurtherLogins::default(),
+            max_connections: usize::MAX,
+            max_connections_per_host: usize::MAX,
+            acquire_timeout: None,
         }
     }
 }
@@ -344,6 +350,41 @@ impl Config {
         self
     }
 
+    /// How many connections a [`Pool`](crate::Pool) may have at a time, hosts on the way and further
+    /// [links](Self::max_links) of a session included; at least 1. Further links are made only where
+    /// nobody waits for room. Default: any number.
+    ///
+    /// Who asks for a session when there is no room for its connection waits in the order of asking,
+    /// until others have been given back, for [`acquire_timeout`](Self::acquire_timeout). Unused
+    /// sessions that [linger](Self::linger) are ended for that, the ones that were used longest ago first.
+    /// A way that takes more connections than this is refused with
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded). Who holds sessions while asking for one more may
+    /// wait for themselves.
+    #[must_use]
+    pub fn max_connections(mut self, number: usize) -> Self {
+        self.max_connections = number.max(1);
+        self
+    }
+
+    /// How many connections a [`Pool`](crate::Pool) may have at a time to one server, by its address as
+    /// it was resolved (`HostName` and `Port`); at least 1. Several are wanted by sessions that differ
+    /// in user, way or settings. As [`max_connections`](Self::max_connections) in all else; who waits for
+    /// one server does not hold up who wants another one. Default: any number.
+    #[must_use]
+    pub fn max_connections_per_host(mut self, number: usize) -> Self {
+        self.max_connections_per_host = number.max(1);
+        self
+    }
+
+    /// How long to wait for room in a [`Pool`](crate::Pool) whose connections are limited, before
+    /// [`TimedOut`](crate::ErrorKind::TimedOut). It ends where connecting begins, for which
+    /// [`connect_timeout`](Self::connect_timeout) is. Default: without an end.
+    #[must_use]
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = Some(timeout.min(A_YEAR));
+        self
+    }
+
     /// What to do when a channel's memory budget is full. Default: [`WhenFull::Spill`].
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -399,6 +440,9 @@ impl fmt::Debug for Config {
             .field("linger", &self.linger)
             .field("max_links", &self.max_links)
             .field("further_logins", &self.further_logins)
+            .field("max_connections", &self.max_connections)
+            .field("max_connections_per_host", &self.max_connections_per_host)
+            .field("acquire_timeout", &self.acquire_timeout)
             .finish()
     }
 }

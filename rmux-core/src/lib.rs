@@ -55,7 +55,7 @@ pub use host::{
     LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
 pub use link::engine_algorithms;
-pub use pool::Pool;
+pub use pool::{Pool, PoolStats, close_all};
 pub use prompt::{
     AgentKeyPrompt, Answer, HostKeyPrompt, HostKeysPrompt, KeyFingerprint,
     KeyboardInteractivePrompt, PassphrasePrompt, PasswordPrompt, Prompter, Question,
@@ -65,8 +65,8 @@ pub use secret::Secret;
 #[doc(hidden)]
 pub use link::fuzz_private_key;
 pub use session::{
-    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, ExitStatus, Lane, Output,
-    OutputLimit, Pty, Session, Signal, Stdio, Stopped, resolve,
+    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, CutOff, ExitStatus, Lane,
+    Output, OutputLimit, Pty, Session, SessionStats, Signal, Stdio, Stopped, resolve,
 };
 
 /// The README's Rust code, compiled.

@@ -52,6 +52,12 @@ function time(value, name) {
   return number;
 }
 
+/** A length of time that something may take; Infinity is as long as it can be counted. */
+function limit(value, name) {
+  if (value === undefined || value === null) refuse(`${name} must be a number of milliseconds`);
+  return time(value === Infinity ? Number.MAX_SAFE_INTEGER : value, name);
+}
+
 function texts(value, name) {
   if (value === undefined || value === null) return undefined;
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
@@ -158,6 +164,7 @@ module.exports = {
   environment,
   flag,
   isObject,
+  limit,
   options,
   pty,
   refuse,

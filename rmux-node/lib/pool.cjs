@@ -4,13 +4,16 @@
 const check = require('./arguments.cjs');
 const connecting = require('./connecting.cjs');
 const { fromFailure } = require('./errors.cjs');
+const leaving = require('./leaving.cjs');
 const { tell, toEvent } = require('./events.cjs');
 const { NativePool } = require('./native.cjs');
 const { bridge, listeners, nextNumber, start } = require('./operations.cjs');
 const { Session } = require('./session.cjs');
+const { plain } = require('./stats.cjs');
 const { stayHere } = require('./threads.cjs');
 
-const OPTIONS = [...connecting.SHARED, 'linger'];
+const LIMITS = ['linger', 'maxConnections', 'maxConnectionsPerHost', 'acquireTimeout'];
+const OPTIONS = [...connecting.SHARED, ...LIMITS];
 
 /** Sessions that are shared by all who want the same host; see index.d.ts. */
 class Pool {
@@ -20,10 +23,15 @@ class Pool {
   constructor(options) {
     const given = check.options(options, OPTIONS, 'a Pool');
     const { settings, callbacks, onEvent } = connecting.read(given);
-    const linger = given.linger === Infinity ? Number.MAX_SAFE_INTEGER : given.linger;
-    const lasting = check.time(linger, 'linger');
+    const limits = {
+      linger: check.limit(given.linger ?? 0, 'linger'),
+      maxConnections: room(given.maxConnections, 'maxConnections'),
+      maxConnectionsPerHost: room(given.maxConnectionsPerHost, 'maxConnectionsPerHost'),
+      acquireTimeout: check.limit(given.acquireTimeout ?? Infinity, 'acquireTimeout'),
+    };
+    leaving.watch();
     const number = nextNumber();
-    const native = bridge.pool(number, settings, lasting);
+    const native = bridge.pool(number, settings, limits);
     if (!(native instanceof NativePool)) throw fromFailure(native);
     this.#native = native;
     this.#callbacks = { questions: new connecting.Questions(callbacks), onEvent };
@@ -49,6 +57,23 @@ class Pool {
   async close() {
     await start((operation) => this.#native.close(operation));
   }
+
+  async shutdown(timeout) {
+    const limit = check.limit(timeout, 'timeout');
+    return start((operation) => this.#native.shutdown(operation, limit));
+  }
+
+  stats() {
+    const stats = this.#native.stats();
+    return { ...stats, sessions: stats.sessions.map(plain) };
+  }
+}
+
+/** How many connections there may be; undefined and Infinity are any number. */
+function room(value, name) {
+  const number = check.count(value === Infinity ? undefined : value, name);
+  if (number === 0) check.refuse(`${name} must be 1 or more`, 'ERR_OUT_OF_RANGE');
+  return number;
 }
 
 /**

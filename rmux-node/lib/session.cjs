@@ -5,7 +5,9 @@ const check = require('./arguments.cjs');
 const { Child } = require('./child.cjs');
 const connecting = require('./connecting.cjs');
 const { fromFailure } = require('./errors.cjs');
+const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
+const leaving = require('./leaving.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
 const { stayHere } = require('./threads.cjs');
 
@@ -23,6 +25,7 @@ async function connect(host, options) {
   const given = check.options(options, CONNECT, 'connect');
   const { settings, callbacks, onEvent } = connecting.read(given);
   const signal = check.abortSignal(given.signal);
+  leaving.watch();
   const number = nextNumber();
   const life = new Life();
   const questions = new connecting.Questions(callbacks);
@@ -210,6 +213,23 @@ class Session {
 
   async close() {
     await start((operation) => this.#native.close(operation));
+  }
+
+  async shutdown(timeout) {
+    const limit = check.limit(timeout, 'timeout');
+    return start((operation) => this.#native.shutdown(operation, limit));
+  }
+
+  stats() {
+    const stats = this.#native.stats();
+    if (stats === null) throw fromFailure(this.#givenBack());
+    return plain(stats);
+  }
+
+  #givenBack() {
+    const host = this.#native.host.name;
+    const what = 'this handle of the session was given back';
+    return { code: 'CLOSED', operation: 'stats', host, message: `stats: ${host}: ${what}` };
   }
 
   ref() {

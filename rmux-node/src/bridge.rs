@@ -8,7 +8,7 @@ use crate::connect::{ConnectOptions, Line, milliseconds};
 use crate::delivery::{Arguments, Failure, Outcome};
 use crate::logging;
 use crate::mailbox::Mailbox;
-use crate::pool::NativePool;
+use crate::pool::{NativePool, PoolLimits};
 use crate::prompts::Answer;
 use crate::resolve::{ResolveOptions, settings};
 use crate::session::NativeSession;
@@ -57,21 +57,17 @@ impl Bridge {
         });
     }
 
-    /// A pool, whose events and questions are those of `number`. Sessions that nobody uses stay for
-    /// `linger` milliseconds.
+    /// A pool, whose events and questions are those of `number`.
     #[napi]
     pub fn pool(
         &self,
         number: u32,
         options: ConnectOptions,
-        linger: Option<f64>,
+        limits: PoolLimits,
     ) -> Either<NativePool, Failure> {
         let config = options
             .into_config(Line::new(&self.mailbox, number))
-            .and_then(|config| match linger {
-                Some(linger) => Ok(config.linger(milliseconds(linger)?)),
-                None => Ok(config),
-            });
+            .and_then(|config| limits.apply(config));
         match config {
             Ok(config) => Either::A(NativePool::new(config, self.mailbox.clone())),
             Err(error) => Either::B(error.into()),
@@ -98,6 +94,16 @@ impl Bridge {
     #[napi]
     pub fn cancel(&self, operation: u32) -> bool {
         self.mailbox.cancel(operation)
+    }
+
+    /// Closes all sessions of this process, and returns when they are closed or after so many
+    /// milliseconds: for a process that is about to end.
+    #[napi]
+    pub fn close_all(&self, limit: f64) {
+        // Errors mean that there is nothing that could be closed from here.
+        if let Ok(limit) = milliseconds(limit) {
+            let _ = rmux_core::blocking::close_all(limit);
+        }
     }
 
     /// Answers a question, by its number.

@@ -4,14 +4,15 @@ use std::error::Error as _;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either8, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either9, Env, FnArgs, Null};
 use napi_derive::napi;
-use rmux_core::{Error, ExitStatus, Host, SessionEvent};
+use rmux_core::{CutOff, Error, ExitStatus, Host, SessionEvent};
 
 use crate::child::NativeChild;
 use crate::prompts::Thrown;
 use crate::resolve::ResolvedSetting;
 use crate::session::NativeSession;
+use crate::stats::Severed;
 
 /// An error of the core, or of writing to a command that reads no more (`EPIPE`).
 #[napi(object, object_from_js = false)]
@@ -216,6 +217,8 @@ pub(crate) enum Outcome {
     /// Output, in the pieces it came in; nothing at its end.
     Output(Vec<Bytes>),
     Resolved(Vec<ResolvedSetting>),
+    /// What a shutdown cut off.
+    CutOff(Vec<CutOff>),
 }
 
 /// Everything that goes from the core's tasks to JavaScript.
@@ -229,7 +232,7 @@ pub(crate) enum Message {
     Gone(u32),
 }
 
-type Value = Either8<
+type Value = Either9<
     NativeSession,
     NativeChild,
     Completed,
@@ -238,6 +241,7 @@ type Value = Either8<
     Event,
     Question,
     Vec<ResolvedSetting>,
+    Vec<Severed>,
 >;
 
 /// What the program's `deliver` function is called with: what it is, the operation (or question) it
@@ -294,6 +298,7 @@ impl Outcome {
             }),
             Self::Exit(exit) => Value::D(exit),
             Self::Resolved(settings) => Value::H(settings),
+            Self::CutOff(cut_off) => Value::I(cut_off.into_iter().map(Into::into).collect()),
             Self::Output(pieces) if pieces.is_empty() => return Ok(None),
             Self::Output(pieces) => Value::E(match pieces.as_slice() {
                 [piece] => copied(env, piece)?,

@@ -16,3 +16,4 @@ mod pool;
 mod prompts;
 mod resolve;
 mod session;
+mod stats;

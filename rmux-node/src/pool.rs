@@ -1,11 +1,42 @@
 //! A pool, as the JavaScript layer holds it.
 
 use napi_derive::napi;
-use rmux_core::{Config, Pool};
+use rmux_core::{Config, Pool, Result};
 
+use crate::connect::milliseconds;
 use crate::delivery::Outcome;
 use crate::mailbox::Mailbox;
 use crate::session::NativeSession;
+use crate::stats::PoolFigures;
+
+/// What limits a pool, beside how it connects. Times are in milliseconds.
+#[napi(object, object_to_js = false)]
+pub struct PoolLimits {
+    /// How long sessions stay that nobody uses.
+    pub linger: Option<f64>,
+    /// At least 1.
+    pub max_connections: Option<u32>,
+    pub max_connections_per_host: Option<u32>,
+    pub acquire_timeout: Option<f64>,
+}
+
+impl PoolLimits {
+    pub(crate) fn apply(self, mut config: Config) -> Result<Config> {
+        if let Some(linger) = self.linger {
+            config = config.linger(milliseconds(linger)?);
+        }
+        if let Some(number) = self.max_connections {
+            config = config.max_connections(number as usize);
+        }
+        if let Some(number) = self.max_connections_per_host {
+            config = config.max_connections_per_host(number as usize);
+        }
+        if let Some(timeout) = self.acquire_timeout {
+            config = config.acquire_timeout(milliseconds(timeout)?);
+        }
+        Ok(config)
+    }
+}
 
 /// Sessions that are shared by all who want the same host. Letting go of it ends those that nobody
 /// uses.
@@ -56,5 +87,25 @@ impl NativePool {
             pool.close().await;
             Ok(Outcome::Nothing)
         });
+    }
+
+    /// Ends the pool when nothing runs any more, or after so many milliseconds; settled with an array
+    /// of `Severed`.
+    #[napi]
+    pub fn shutdown(&self, operation: u32, limit: f64) {
+        let limit = match milliseconds(limit) {
+            Ok(limit) => limit,
+            Err(error) => return self.mailbox.settle(operation, Err(error.into())),
+        };
+        let pool = self.pool.clone();
+        self.mailbox.start(operation, async move {
+            Ok(Outcome::CutOff(pool.shutdown(limit).await))
+        });
+    }
+
+    /// What the pool does and has done.
+    #[napi]
+    pub fn stats(&self) -> PoolFigures {
+        self.pool.stats().into()
     }
 }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use crate::child::NativeChild;
 use crate::command::CommandSpec;
+use crate::connect::milliseconds;
 use crate::delivery::{Exit, HostFacts, Outcome};
 use crate::mailbox::Mailbox;
+use crate::stats::SessionFigures;
 
 /// A handle of a connected session. Giving it back, or letting go of it, and of its children, closes
 /// the connection unless others use it or it lingers.
@@ -129,6 +131,29 @@ impl NativeSession {
             };
             Ok(Outcome::Ended(end.into()))
         });
+    }
+
+    /// Closes the connection when nothing runs any more, or after so many milliseconds; settled with
+    /// an array of `Severed`.
+    #[napi]
+    pub fn shutdown(&self, operation: u32, limit: f64) {
+        let limit = match milliseconds(limit) {
+            Ok(limit) => limit,
+            Err(error) => return self.mailbox.settle(operation, Err(error.into())),
+        };
+        let session = self.held().clone();
+        self.mailbox.start(operation, async move {
+            Ok(Outcome::CutOff(match session {
+                Some(session) => session.shutdown(limit).await,
+                None => Vec::new(),
+            }))
+        });
+    }
+
+    /// What the session does and has done; null where this handle was given back.
+    #[napi]
+    pub fn stats(&self) -> Option<SessionFigures> {
+        self.held().as_ref().map(|session| session.stats().into())
     }
 
     /// Closes the connection, for all who use it; settled with null when it is closed.

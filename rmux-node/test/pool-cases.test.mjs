@@ -32,11 +32,16 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')))
 test('there are cases', () => assert.equal(files, 1));
 
 async function run({ request, expect, name, ...unknown }) {
-  const { hosts, config = '', linger = 0, rounds, ...others } = request;
+  const { hosts, config = '', linger = 0, rounds, max_connections, max_connections_per_host, ...others } = request;
   assert.deepEqual([unknown, others], [{}, {}]);
   const blocks = hostBlocks(Object.entries(hosts).map(([host, which]) => [host, servers[which]]));
   const earlier = await accepted();
-  const pool = new Pool({ configFile: servers.a.file(name, config + blocks), linger });
+  const pool = new Pool({
+    configFile: servers.a.file(name, config + blocks),
+    linger,
+    maxConnections: max_connections,
+    maxConnectionsPerHost: max_connections_per_host,
+  });
   for (const round of rounds) {
     const asked = await Promise.allSettled(round.map((host) => pool.session(host)));
     if (expect.error !== undefined) {
@@ -51,8 +56,10 @@ async function run({ request, expect, name, ...unknown }) {
     assert.ok(results.every(({ stdout }) => stdout === 'in\n'));
     for (const session of sessions) session.release();
   }
+  const { commandsStarted, waitingForRoom } = pool.stats();
   await pool.close();
   if (expect.accepted === undefined) return;
+  assert.deepEqual([commandsStarted, waitingForRoom], [rounds.flat().length, 0]);
   const counts = (await accepted()).map((count, index) => count - earlier[index]);
   assert.deepEqual(counts, NAMES.map((which) => expect.accepted[which] ?? 0));
 }

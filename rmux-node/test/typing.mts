@@ -4,13 +4,16 @@ import {
   Child,
   type CloseReason,
   type ConnectOptions,
+  type CutOff,
   Pool,
   type PoolOptions,
+  type PoolStats,
   type Resolved,
   type ResolveOptions,
   RmuxError,
   Session,
   type SessionEvent,
+  type SessionStats,
   connect,
   resolve,
 } from 'rmux';
@@ -83,6 +86,12 @@ export async function pooling(): Promise<Session> {
   // @ts-expect-error: a session alone does not linger
   await connect('dev', { linger: 1 });
   const all: Session[] = pool.sessions();
+  const figures: PoolStats = pool.stats();
+  same<(typeof figures.sessions)[0], SessionStats>(true);
+  const cut: CutOff[] = await pool.shutdown(1000);
+  // @ts-expect-error: how long it may take is for the program to say
+  await session.shutdown();
+  new Pool({ maxConnections: cut.length, maxConnectionsPerHost: Infinity, acquireTimeout: 1 });
   await pool.close();
   return all[0] ?? new Pool().session('dev');
 }

@@ -19,6 +19,7 @@ mod question;
 mod resolve;
 mod session;
 mod settings;
+mod stats;
 mod waiting;
 
 use pyo3::prelude::*;

@@ -10,7 +10,8 @@ use crate::fork::Here;
 use crate::operation::Operation;
 use crate::resolve::Wanted;
 use crate::session::Session;
-use crate::settings::{Connecting, linger};
+use crate::settings::{Connecting, limit, limited, linger};
+use crate::stats;
 use crate::waiting::Waiters;
 
 /// The sessions of a program, one a host.
@@ -22,13 +23,27 @@ pub(crate) struct Pool {
 
 #[pymethods]
 impl Pool {
-    /// `linger` is how long a session stays that nobody uses, in seconds.
+    /// `linger` is how long a session stays that nobody uses, in seconds; so is `acquire_timeout`,
+    /// how long to wait for room.
     #[new]
-    #[pyo3(signature = (wanted, connecting, *, linger))]
-    fn new(py: Python<'_>, wanted: Wanted, connecting: Connecting, linger: f64) -> PyResult<Self> {
+    #[pyo3(signature = (
+        wanted, connecting, *, linger, max_connections, max_connections_per_host, acquire_timeout
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn new(
+        py: Python<'_>,
+        wanted: Wanted,
+        connecting: Connecting,
+        linger: f64,
+        max_connections: Option<i64>,
+        max_connections_per_host: Option<i64>,
+        acquire_timeout: Option<f64>,
+    ) -> PyResult<Self> {
         let waiters = Waiters::default();
         let config: Config = connecting.config(py, wanted, None, &waiters)?;
         let config = config.linger(checked(py, self::linger(linger))?);
+        let limits = [max_connections, max_connections_per_host];
+        let config = checked(py, limited(config, limits, acquire_timeout))?;
         Ok(Self {
             pool: Here::new(rmux_core::Pool::new(config)),
             waiters,
@@ -70,6 +85,21 @@ impl Pool {
             Ok(())
         };
         Ok(Operation::new(call, |py, ()| Ok(py.None())).named("close"))
+    }
+
+    /// Ends the pool when nothing runs any more, or after so many seconds: what was cut off.
+    fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let limit = checked(py, limit(timeout, "shut down"))?;
+        let pool = Here::new((*self.pool).clone());
+        let call = async move { Ok(pool.shutdown(limit).await) };
+        Ok(Operation::new(call, stats::cut_off).named("shut down"))
+    }
+
+    /// What the pool does and has done.
+    fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        checked(py, runtime())?;
+        stats::of_pool(py, &self.pool.stats())
     }
 }
 

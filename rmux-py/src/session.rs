@@ -16,6 +16,8 @@ use crate::child::{Child, Running};
 use crate::error::{checked, exception};
 use crate::fork::Here;
 use crate::operation::{Operation, duration};
+use crate::settings::limit;
+use crate::stats;
 
 /// One host, connected to and authenticated once: a handle, which may be given back.
 #[pyclass(frozen, module = "rmux._rmux")]
@@ -210,6 +212,32 @@ impl Session {
         };
         let operation = Operation::new(call, |py, ()| Ok(py.None()));
         Ok(operation.on(&self.0.host.name).named("close"))
+    }
+
+    /// Closes the session when nothing runs any more, or after so many seconds: what was cut off.
+    fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let limit = checked(py, limit(timeout, "shut down"))?;
+        let session = Here::new(self.held().clone());
+        let call = async move {
+            Ok(match &*session {
+                Some(session) => session.shutdown(limit).await,
+                None => Vec::new(),
+            })
+        };
+        let operation = Operation::new(call, stats::cut_off);
+        Ok(operation.on(&self.0.host.name).named("shut down"))
+    }
+
+    /// What the session does and has done.
+    fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        checked(py, runtime())?;
+        let stats = self.held().as_ref().map(rmux_core::Session::stats);
+        let stats = stats.ok_or_else(|| {
+            let what = "this handle of the session was given back";
+            Error::new(ErrorKind::Closed, "stats", what).with_host(&self.0.host.name)
+        });
+        stats::of_session(py, &checked(py, stats)?)
     }
 
     /// Waits for the end, or until the handle is given back: the exception if the session was lost,

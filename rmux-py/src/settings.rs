@@ -126,6 +126,42 @@ pub(crate) fn linger(seconds: f64) -> rmux_core::Result<Duration> {
     })
 }
 
+/// A length of time that something may take; for ever is as long as core counts.
+pub(crate) fn limit(seconds: f64, operation: &'static str) -> rmux_core::Result<Duration> {
+    if seconds == f64::INFINITY {
+        return Ok(Duration::MAX);
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let what = format!("{seconds} seconds is no time to wait");
+        Error::new(ErrorKind::InvalidInput, operation, what)
+    })
+}
+
+/// The limits of a pool's connections.
+pub(crate) fn limited(
+    mut config: Config,
+    [total, per_host]: [Option<i64>; 2],
+    acquire_timeout: Option<f64>,
+) -> rmux_core::Result<Config> {
+    let number = |number: i64| {
+        let number = usize::try_from(number).ok().filter(|number| *number > 0);
+        number.ok_or_else(|| {
+            let what = "a pool must have room for 1 connection at least";
+            Error::new(ErrorKind::ConfigInvalid, "connect", what)
+        })
+    };
+    if let Some(total) = total {
+        config = config.max_connections(number(total)?);
+    }
+    if let Some(per_host) = per_host {
+        config = config.max_connections_per_host(number(per_host)?);
+    }
+    if let Some(seconds) = acquire_timeout {
+        config = config.acquire_timeout(limit(seconds, "connect")?);
+    }
+    Ok(config)
+}
+
 /// The error, with the host where it is about one.
 pub(crate) fn about(error: Error, host: Option<&str>) -> Error {
     match host {

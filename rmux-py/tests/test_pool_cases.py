@@ -20,6 +20,8 @@ CASES: list[dict[str, Any]] = [
     case for file in FILES if file.get("kind") == "pool" for case in file["cases"]
 ]
 
+LIMITS = ("max_connections", "max_connections_per_host")
+
 Servers = dict[str, fixture.Server]
 
 
@@ -33,7 +35,7 @@ def servers() -> Iterator[Servers]:
 def case(request: pytest.FixtureRequest) -> dict[str, Any]:
     one: dict[str, Any] = request.param
     assert set(one) == {"name", "request", "expect"}
-    assert set(one["request"]) <= {"hosts", "config", "linger", "rounds"}
+    assert set(one["request"]) <= {"hosts", "config", "linger", "rounds", *LIMITS}
     return one
 
 
@@ -42,7 +44,8 @@ def settings(case: dict[str, Any], servers: Servers, folder: Path) -> dict[str, 
     config = folder / "config"
     hosts = [(host, servers[name]) for host, name in case["request"]["hosts"].items()]
     config.write_text(case["request"].get("config", "") + fixture.host_blocks(hosts))
-    return {"config_file": config, "linger": case["request"].get("linger", 0) / 1000}
+    limits = {name: case["request"].get(name) for name in LIMITS}
+    return {"config_file": config, "linger": case["request"].get("linger", 0) / 1000, **limits}
 
 
 def accepted(servers: Servers) -> dict[str, int]:
@@ -64,6 +67,12 @@ def compare(case: dict[str, Any], before: dict[str, int], after: dict[str, int])
         assert counts == {**dict.fromkeys(counts, 0), **case["expect"]["accepted"]}
 
 
+def figures_fit(case: dict[str, Any], stats: rmux.PoolStats) -> None:
+    if "accepted" in case["expect"]:
+        assert stats.commands_started == sum(map(len, case["request"]["rounds"]))
+        assert stats.waiting_for_room == 0
+
+
 def test_sync(case: dict[str, Any], servers: Servers, tmp_path: Path) -> None:
     before = accepted(servers)
     with rmux.Pool(**settings(case, servers, tmp_path)) as pool, ThreadPoolExecutor(8) as threads:
@@ -83,6 +92,7 @@ def test_sync(case: dict[str, Any], servers: Servers, tmp_path: Path) -> None:
             for asked in all_asked:
                 if isinstance(asked, rmux.Session):
                     asked.release()
+        figures_fit(case, pool.stats())
     compare(case, before, accepted(servers))
 
 
@@ -100,6 +110,7 @@ async def test_aio(case: dict[str, Any], servers: Servers, tmp_path: Path) -> No
             asking = (asyncio.ensure_future(pool.session(name)) for name in names)
             all_asked = await asyncio.gather(*asking, return_exceptions=True)
             judge(case, await asyncio.gather(*map(use, all_asked)))
+        figures_fit(case, pool.stats())
     compare(case, before, accepted(servers))
 
 

@@ -18,6 +18,9 @@ from rmux import _errors
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(rmux.__file__).parent
 
+#: The keywords that a pool has beside those of ``connect``.
+POOLS_OWN = {"linger", "max_connections", "max_connections_per_host", "acquire_timeout"}
+
 
 def surface() -> list[str]:
     """Every public name, with the members of classes."""
@@ -55,7 +58,7 @@ def test_the_twins_take_the_same_keywords() -> None:
     connect = set(inspect.signature(rmux.connect).parameters)
     assert connect == set(inspect.signature(rmux.aio.connect).parameters)
     for pool in (rmux.Pool, rmux.aio.Pool):
-        assert set(inspect.signature(pool).parameters) == connect - {"host"} | {"linger"}
+        assert set(inspect.signature(pool).parameters) == connect - {"host"} | POOLS_OWN
     only_sync = {"popen": {"bufsize"}, "wait_closed": {"timeout"}, "wait": {"timeout"}}
     only_sync["communicate"] = {"timeout"}
     for name in ("Session", "Pool", "Popen"):

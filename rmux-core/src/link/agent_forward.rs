@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Lost;
 use super::agent::{Agent, Socket};
 use super::channel::Channel;
+use super::counters::Counters;
 use super::inbox::{Inbox, Limits};
 use super::service::Service;
 use super::transport::Tunnel;
@@ -61,6 +62,7 @@ struct Begun {
     binding: Option<AgentSessionBinding>,
     lost: Lost,
     service: Arc<Service>,
+    counters: Arc<Counters>,
 }
 
 impl AgentForward {
@@ -79,11 +81,13 @@ impl AgentForward {
         binding: Option<AgentSessionBinding>,
         lost: Lost,
         service: Arc<Service>,
+        counters: Arc<Counters>,
     ) {
         let begun = Begun {
             binding,
             lost,
             service,
+            counters,
         };
         // Once a link.
         let _ = self.0.begun.set(begun);
@@ -133,7 +137,7 @@ impl Shared {
             }
         };
         reply.accept().await;
-        let inbox = Inbox::new(Arc::clone(&self.host), UNREAD);
+        let inbox = Inbox::new(Arc::clone(&self.host), UNREAD, Arc::clone(&begun.counters));
         let service = Arc::clone(&begun.service);
         let (channel, _) = Channel::start(channel, inbox, begun.lost.clone(), service, true);
         tokio::select! {

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Lost;
 use super::answers::Answers;
+use super::counters::Open;
 use super::inbox::{Exit, Inbox, Stream};
 use super::outbox::{Next, Outbox};
 use super::service::Service;
@@ -137,6 +138,7 @@ impl Channel {
             control: control.clone(),
             on_drop: Arc::clone(&on_drop),
             lost,
+            _open: inbox.counters().open(),
         };
         tokio::spawn(async move {
             drain.run(read, stopped).await;
@@ -144,6 +146,7 @@ impl Channel {
         });
         let sender = Sender {
             write: Arc::new(write),
+            inbox: inbox.clone(),
             replies,
             outbox: outbox.clone(),
             service,
@@ -247,6 +250,7 @@ struct Drain {
     control: mpsc::UnboundedSender<Control>,
     on_drop: Arc<OnceLock<Ending>>,
     lost: Lost,
+    _open: Open,
 }
 
 impl Drain {
@@ -337,6 +341,7 @@ impl Drain {
 
 struct Sender {
     write: Arc<ChannelWriteHalf<Msg>>,
+    inbox: Inbox,
     replies: Replies,
     outbox: Outbox,
     service: Arc<Service>,
@@ -442,11 +447,13 @@ impl Sender {
     }
 
     fn data(&self, data: bytes::Bytes) -> InFlight {
-        let write = Arc::clone(&self.write);
+        let (write, inbox) = (Arc::clone(&self.write), self.inbox.clone());
         Box::pin(async move {
             let length = data.len();
             // An error means that the link is gone: the drain says so.
-            let _ = write.data_bytes(data).await;
+            if write.data_bytes(data).await.is_ok() {
+                inbox.counters().count_sent(length);
+            }
             length
         })
     }

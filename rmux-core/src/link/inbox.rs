@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::counters::Counters;
 use super::marker::{MarkerScan, Scanned};
 use super::spill::Spill;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +57,7 @@ pub(crate) struct Inbox(Arc<Shared>);
 struct Shared {
     host: Arc<str>,
     limits: Limits,
+    counters: Arc<Counters>,
     state: Mutex<State>,
     /// Told when the exit, the process id or the end is known.
     news: Notify,
@@ -89,10 +91,11 @@ struct Queue {
 }
 
 impl Inbox {
-    pub(crate) fn new(host: Arc<str>, limits: Limits) -> Self {
+    pub(crate) fn new(host: Arc<str>, limits: Limits, counters: Arc<Counters>) -> Self {
         Self(Arc::new(Shared {
             host,
             limits,
+            counters,
             state: Mutex::default(),
             news: Notify::new(),
             room: Notify::new(),
@@ -115,6 +118,11 @@ impl Inbox {
     /// How many bytes of unread output may be in temporary files.
     pub(crate) fn spill_limit(&self) -> u64 {
         self.0.limits.spill
+    }
+
+    /// What counts the channel's bytes.
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
     }
 
     /// Takes the line with `token` and the process id out of standard error.
@@ -141,6 +149,7 @@ impl Inbox {
             }
             _ => data,
         };
+        self.0.counters.count_received(data.len());
         let pushed = state.push(stream, data, self.0.limits);
         pushed.map_err(|error| error.with_host(&self.0.host))
     }
@@ -154,7 +163,7 @@ impl Inbox {
     /// Both streams have ended.
     pub(crate) fn eof(&self) {
         let mut state = self.state();
-        state.give_up_marker(self.0.limits);
+        state.give_up_marker(&self.0);
         for queue in &mut state.streams {
             queue.eof = true;
             wake(&mut queue.waker);
@@ -182,7 +191,7 @@ impl Inbox {
     /// Nothing more will come. The first end counts.
     pub(crate) fn finish(&self, end: Result<()>) {
         let mut state = self.state();
-        state.give_up_marker(self.0.limits);
+        state.give_up_marker(&self.0);
         state.end.get_or_insert(end);
         state
             .streams
@@ -347,10 +356,13 @@ impl State {
     }
 
     /// The stream ended without the wrapper's line: what was held is output after all.
-    fn give_up_marker(&mut self, limits: Limits) {
-        if let Some(mut marker) = self.marker.take()
-            && let Err(error) = self.push(Stream::Stderr, marker.take(), limits)
-        {
+    fn give_up_marker(&mut self, shared: &Shared) {
+        let Some(mut marker) = self.marker.take() else {
+            return;
+        };
+        let held = marker.take();
+        shared.counters.count_received(held.len());
+        if let Err(error) = self.push(Stream::Stderr, held, shared.limits) {
             self.failed.get_or_insert(error);
         }
     }
@@ -391,6 +403,7 @@ mod tests {
                 spill,
                 wait,
             },
+            Arc::default(),
         )
     }
 

@@ -10,6 +10,7 @@ mod algorithms;
 mod answers;
 mod authenticate;
 mod channel;
+mod counters;
 mod dial;
 mod greeting;
 mod handler;
@@ -38,6 +39,7 @@ pub(crate) use agent_forward::forwarded_agent;
 pub use algorithms::engine_algorithms;
 pub(crate) use answers::Unanswered;
 pub(crate) use channel::{Channel, End, Ending, PtyRequest, Request, WindowSize};
+pub(crate) use counters::Counters;
 pub(crate) use dial::{WINDOW, connect_timeout};
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub use keys::fuzz_private_key;
@@ -147,6 +149,7 @@ pub(crate) struct Link {
     answers: Answers,
     limits: Limits,
     login: Login,
+    counters: Arc<Counters>,
 }
 
 /// Why a channel could not be opened.
@@ -173,6 +176,7 @@ impl Link {
         report: Report,
         via: Option<Transport>,
         like: Option<&Login>,
+        counters: Arc<Counters>,
     ) -> Result<Self> {
         let begun = Instant::now();
         let by_program = via.is_none() && host.proxy_command.is_some();
@@ -225,7 +229,12 @@ impl Link {
         };
         service.logged_in();
         let binding = handle.agent_session_binding().cloned();
-        agents.begin(binding, lost.clone(), Arc::clone(&service));
+        agents.begin(
+            binding,
+            lost.clone(),
+            Arc::clone(&service),
+            Arc::clone(&counters),
+        );
         let handle = Arc::new(handle);
         if dial::keepalive(host, config).is_some() {
             pulse::watch(&handle, Arc::clone(&movement), lost.clone());
@@ -248,6 +257,7 @@ impl Link {
                 wait: config.when_full == WhenFull::Wait,
             },
             login,
+            counters,
         })
     }
 
@@ -261,7 +271,7 @@ impl Link {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
         let service = Arc::clone(&self.service);
-        let inbox = Inbox::new(lost.host.clone(), self.limits);
+        let inbox = Inbox::new(lost.host.clone(), self.limits, Arc::clone(&self.counters));
         let answers = self.answers.clone();
         let mut opening = Box::pin(async move {
             match handle.channel_open_session().await {
@@ -298,7 +308,7 @@ impl Link {
         let handle = Arc::clone(&self.handle);
         let lost = self.lost.clone();
         let service = Arc::clone(&self.service);
-        let inbox = Inbox::new(lost.host.clone(), self.limits);
+        let inbox = Inbox::new(lost.host.clone(), self.limits, Arc::clone(&self.counters));
         async move {
             let opening =
                 handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);

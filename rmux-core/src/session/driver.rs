@@ -14,13 +14,13 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::exit::Signal;
 use super::further::{Further, IDLE};
 use super::lane::Lane;
 use super::member::{Home, LinkId, Member, News, NoWay};
 use super::running::Ready;
 use super::stop::{Errand, PID_LIMIT, Stop};
+use super::{Held, Shared};
 use crate::error::{Error, ErrorKind, RemoteEnd, Result};
 use crate::link::{Channel, Link, Request, Transport};
 
@@ -45,6 +45,9 @@ pub(super) enum Message {
     Unused,
     /// Nobody will come back to it once it is unused.
     Forsaken,
+    /// Take no new work and close the session when nothing runs any more, or at this time; say how
+    /// many channels were in use then.
+    Shutdown(Option<Instant>, Option<oneshot::Sender<usize>>),
     /// Close the session.
     Close,
 }
@@ -123,15 +126,21 @@ pub(super) struct Driver {
     farewells: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The server closes channels that are not used: none is opened ahead until the next command.
     spares_die: bool,
+    /// No new work is taken, and until when what runs may go on.
+    shutting: bool,
+    shut_by: Option<Instant>,
+    /// Who wants to know what was cut off.
+    told: Vec<oneshot::Sender<usize>>,
 }
 
 impl Driver {
-    pub(super) fn new(link: Link, further: Further, shared: Arc<Shared>) -> Self {
+    /// `place` is that of the first link.
+    pub(super) fn new(link: Link, place: Held, further: Further, shared: Arc<Shared>) -> Self {
         Self {
             linger: shared.linger,
             host_name: shared.host.name.as_str().into(),
             shared,
-            members: vec![Member::new(LinkId(0), link)],
+            members: vec![Member::new(LinkId(0), link, place)],
             next_link: 1,
             further,
             unused_until: None,
@@ -141,6 +150,9 @@ impl Driver {
             dialling: FuturesUnordered::new(),
             farewells: FuturesUnordered::new(),
             spares_die: false,
+            shutting: false,
+            shut_by: None,
+            told: Vec::new(),
         }
     }
 
@@ -154,14 +166,20 @@ impl Driver {
         let mut closing = false;
         let mut patience = std::pin::pin!(tokio::time::sleep(CLOSE_GRACE));
         self.hand_out();
+        let counters = Arc::clone(&self.shared.counters);
+        self.note();
         while !closing || !self.signals.is_empty() || self.promises() {
             let was_closing = closing;
             let wake = self.wake_at();
             tokio::select! {
                 message = messages.recv(), if !closing || !messages.is_closed() => match message {
-                    Some(Message::Channel(wanted)) if closing => {
+                    Some(Message::Channel(wanted)) if closing || self.shutting => {
                         let _ = wanted.reply.send(Err(self.closed()));
                     }
+                    Some(Message::Dial(_, _, wanted)) if self.shutting => {
+                        let _ = wanted.send(Err(self.closed()));
+                    }
+                    Some(Message::Shutdown(until, told)) => self.shut(until, told),
                     Some(Message::Channel(wanted)) => {
                         self.spares_die = false;
                         self.queue(wanted);
@@ -202,6 +220,7 @@ impl Driver {
                         if self.members.is_empty() {
                             self.settle(&reason);
                             let lost = Ended::Lost(reason);
+                            self.shared.activity.end();
                             on_end(&lost);
                             self.shared.leave_via();
                             ended.send_replace(Some(lost));
@@ -211,15 +230,18 @@ impl Driver {
                     }
                 },
                 made = self.further.done(), if !closing => {
-                    if let Ok(link) = made {
+                    if let Ok((link, place)) = made {
                         let id = LinkId(self.next_link);
                         self.next_link += 1;
-                        self.members.push(Member::new(id, link));
+                        self.members.push(Member::new(id, link, place));
                     }
                     self.hand_out();
                 }
                 () = sleep_until(wake), if !closing => self.tend(),
                 Some(()) = self.farewells.next() => {}
+                () = sleep_until(self.shut_by), if !closing => closing = true,
+                // What ends without a word: a way to another host.
+                () = counters.ended() => {}
                 () = sleep_until(self.unused_until), if !closing => {
                     self.unused_until = None;
                     // Somebody may have come back meanwhile.
@@ -232,7 +254,13 @@ impl Driver {
                 },
                 () = &mut patience, if closing => break,
             }
+            closing |= self.shutting && !self.has_work();
+            self.note();
             if closing && !was_closing {
+                let cut_off = self.in_use();
+                for told in self.told.drain(..) {
+                    let _ = told.send(cut_off);
+                }
                 self.settle(&self.closed());
                 self.further.give_up();
                 for (link, channel) in self.guarded() {
@@ -245,9 +273,51 @@ impl Driver {
         let farewells = self.members.into_iter().map(Member::disconnect);
         let begun = self.farewells.collect::<()>();
         futures_util::future::join(futures_util::future::join_all(farewells), begun).await;
+        self.shared.activity.end();
         on_end(&Ended::Closed);
         self.shared.leave_via();
         ended.send_replace(Some(Ended::Closed));
+    }
+
+    /// Takes no new work from now on. The earliest deadline counts.
+    fn shut(&mut self, until: Option<Instant>, told: Option<oneshot::Sender<usize>>) {
+        self.shutting = true;
+        self.shut_by = match (self.shut_by, until) {
+            (Some(before), Some(until)) => Some(before.min(until)),
+            (before, until) => before.or(until),
+        };
+        self.told.extend(told);
+        // What is only kept warm is no work.
+        self.shared.short.notify_one();
+    }
+
+    /// How many channels are ready.
+    fn ready(&self) -> usize {
+        self.members.iter().map(Member::ready).sum()
+    }
+
+    /// How many channels are in use: those that are not ready.
+    fn in_use(&self) -> usize {
+        let channels = self.shared.counters.channels();
+        channels.saturating_sub(self.ready())
+    }
+
+    /// Whether anything runs, or is about to.
+    fn has_work(&mut self) -> bool {
+        self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        self.bulk.retain(|waiting| !waiting.reply.is_closed());
+        self.in_use() > 0
+            || !self.waiting.is_empty()
+            || !self.bulk.is_empty()
+            || !self.signals.is_empty()
+            || !self.dialling.is_empty()
+    }
+
+    /// Tells those who look at figures.
+    fn note(&self) {
+        let activity = &self.shared.activity;
+        activity.note(self.members.len(), self.ready(), self.in_use() > 0);
+        activity.note_round_trip(self.round_trip());
     }
 
     fn closed(&self) -> Error {

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Session;
+use super::{Held, Session};
 use crate::ask::Asker;
 use crate::config::{Config, FurtherLogins, HostKeyPolicy};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{AddKeysToAgent, Host, UpdateHostKeys};
-use crate::link::{Link, Login, connect_timeout};
+use crate::link::{Counters, Link, Login, connect_timeout};
 
 /// How long a further link that nobody uses stays.
 pub(super) const IDLE: Duration = Duration::from_secs(10);
@@ -24,11 +24,15 @@ pub(super) const IDLE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Link>> + Send>>;
+/// A link, and its place among the connections of the pool.
+type Made = (Link, Held);
+type Attempt = Pin<Box<dyn Future<Output = Result<Made>> + Send>>;
 
 /// What logs in once more.
 pub(super) struct Further {
     basis: Arc<Basis>,
+    /// A place for another link, if there is one.
+    more: Arc<dyn Fn() -> Option<Held> + Send + Sync>,
     /// How many links there may be.
     max_links: usize,
     /// Whether there may be more than the first one.
@@ -44,11 +48,18 @@ struct Basis {
     host: Host,
     config: Config,
     first: Login,
+    counters: Arc<Counters>,
 }
 
 impl Further {
     /// `first` is how the first login went.
-    pub(super) fn new(host: &Host, config: &Config, first: &Login) -> Self {
+    pub(super) fn new(
+        host: &Host,
+        config: &Config,
+        first: &Login,
+        counters: Arc<Counters>,
+        more: Arc<dyn Fn() -> Option<Held> + Send + Sync>,
+    ) -> Self {
         let allowed = match config.further_logins {
             FurtherLogins::Never => false,
             FurtherLogins::Silent => !first.may_ask,
@@ -75,7 +86,9 @@ impl Further {
                 host,
                 config,
                 first,
+                counters,
             }),
+            more,
             attempt: None,
             failures: 0,
             not_before: None,
@@ -111,13 +124,19 @@ impl Further {
     /// Begins to log in, through `via` where the first link goes through it.
     pub(super) fn begin(&mut self, via: Option<Session>) {
         tracing::debug!(host = self.basis.host.name, "logging in for a further link");
-        let basis = Arc::clone(&self.basis);
-        self.attempt = Some(Box::pin(async move { basis.log_in(via).await }));
+        let (basis, place) = (Arc::clone(&self.basis), (self.more)());
+        self.attempt = Some(Box::pin(async move {
+            let place = place.ok_or_else(|| {
+                let what = "the pool has no room for a further connection";
+                Error::new(ErrorKind::LimitExceeded, "connect", what)
+            })?;
+            Ok((basis.log_in(via).await?, place))
+        }));
     }
 
     /// Waits for the end of the login that is under way. Nothing is lost where nobody goes on
     /// waiting.
-    pub(super) async fn done(&mut self) -> Result<Link> {
+    pub(super) async fn done(&mut self) -> Result<Made> {
         let Some(attempt) = &mut self.attempt else {
             return std::future::pending().await;
         };
@@ -164,6 +183,7 @@ impl Basis {
             None => None,
         };
         let report = Arc::new(|_| {});
-        Link::connect(host, config, &asker, report, way, Some(&self.first)).await
+        let (like, counters) = (Some(&self.first), Arc::clone(&self.counters));
+        Link::connect(host, config, &asker, report, way, like, counters).await
     }
 }

@@ -2,8 +2,10 @@
 //! and then retires: from then on no lease is given.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::driver::Message;
 
@@ -11,17 +13,36 @@ use super::driver::Message;
 #[derive(Debug)]
 pub(super) struct Lease {
     driver: mpsc::UnboundedSender<Message>,
+    returned: Arc<Returned>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        *self.returned.last() = Instant::now();
         let _ = self.driver.send(Message::Unused);
+        self.returned.notice.notify_one();
+    }
+}
+
+/// When the last lease was given back, and who wants to know.
+#[derive(Debug)]
+struct Returned {
+    last: Mutex<Instant>,
+    notice: Arc<Notify>,
+}
+
+impl Returned {
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The lease of a session, while somebody holds it.
-#[derive(Debug, Default)]
-pub(super) struct Leases(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Leases {
+    state: Mutex<State>,
+    returned: Arc<Returned>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,6 +51,17 @@ struct State {
 }
 
 impl Leases {
+    /// `notice` is told whenever the last lease was given back.
+    pub(super) fn new(notice: Arc<Notify>) -> Self {
+        Self {
+            state: Mutex::default(),
+            returned: Arc::new(Returned {
+                last: Mutex::new(Instant::now()),
+                notice,
+            }),
+        }
+    }
+
     /// A lease, unless the session has retired.
     pub(super) fn take(&self, driver: &mpsc::UnboundedSender<Message>) -> Option<Arc<Lease>> {
         let mut state = self.state();
@@ -39,6 +71,7 @@ impl Leases {
         Some(state.held.upgrade().unwrap_or_else(|| {
             let lease = Arc::new(Lease {
                 driver: driver.clone(),
+                returned: Arc::clone(&self.returned),
             });
             state.held = Arc::downgrade(&lease);
             lease
@@ -48,6 +81,12 @@ impl Leases {
     /// Whether somebody holds a lease.
     pub(super) fn are_held(&self) -> bool {
         self.state().held.strong_count() > 0
+    }
+
+    /// For how long nobody has held a lease; none while somebody does.
+    pub(super) fn unused_for(&self) -> Option<Duration> {
+        let unused = !self.are_held();
+        unused.then(|| self.returned.last().elapsed())
     }
 
     /// Retires the session, unless somebody holds a lease. Returns whether it has retired.
@@ -63,7 +102,7 @@ impl Leases {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,7 +113,7 @@ mod tests {
     #[test]
     fn a_retired_session_gives_no_lease_and_a_held_one_does_not_retire() {
         let (driver, mut messages) = mpsc::unbounded_channel();
-        let leases = Leases::default();
+        let leases = Leases::new(Arc::default());
         let first = leases.take(&driver).unwrap();
         let second = leases.take(&driver).unwrap();
         drop(first);
@@ -89,7 +128,7 @@ mod tests {
         assert!(leases.retire());
         assert!(leases.take(&driver).is_none());
 
-        let leases = Leases::default();
+        let leases = Leases::new(Arc::default());
         let _held = leases.take(&driver).unwrap();
         leases.end();
         assert!(leases.take(&driver).is_none());

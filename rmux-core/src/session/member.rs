@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
+use super::Held;
 use super::driver::{Message, Wanted};
 use super::lane::Lane;
 use super::round_trip::RoundTrip;
@@ -95,10 +96,12 @@ pub(super) struct Member {
     bulk: Vec<Inbox>,
     /// Since when nobody has used it.
     unused: Option<Instant>,
+    /// Among the connections of the pool.
+    _place: Held,
 }
 
 impl Member {
-    pub(super) fn new(id: LinkId, link: Link) -> Self {
+    pub(super) fn new(id: LinkId, link: Link, place: Held) -> Self {
         let mut lost = link.lost();
         Self {
             id,
@@ -120,6 +123,7 @@ impl Member {
             round_trip: RoundTrip::default(),
             bulk: Vec::new(),
             unused: None,
+            _place: place,
         }
     }
 
@@ -248,6 +252,12 @@ impl Member {
     /// How long the way to the server and back takes, once that is known.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip.least()
+    }
+
+    /// How many channels are ready.
+    pub(super) fn ready(&self) -> usize {
+        let alive = self.spares.iter().filter(|s| !s.inbox().is_finished());
+        alive.count()
     }
 
     /// How many channels are out.

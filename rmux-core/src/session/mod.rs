@@ -15,14 +15,18 @@ mod lease;
 mod local;
 mod member;
 mod output;
+mod registry;
 mod round_trip;
 mod running;
+mod shutdown;
 mod start;
+mod stats;
 mod stdio;
 mod stop;
 mod subsystem;
 mod terminal;
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, Weak};
@@ -36,6 +40,8 @@ pub use child::Child;
 pub use command::Command;
 pub use exit::{ExitStatus, Output, Signal, Stopped};
 pub use lane::Lane;
+pub use shutdown::CutOff;
+pub use stats::SessionStats;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 pub use terminal::Pty;
 
@@ -45,7 +51,7 @@ use crate::deadline::{Deadline, Expired};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
-use crate::link::{Link, Progress, Transport, connect_timeout, engine_algorithms};
+use crate::link::{Counters, Link, Progress, Transport, connect_timeout, engine_algorithms};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use attached::Attached;
@@ -53,6 +59,7 @@ use driver::{Driver, Ended, Message, Wanted};
 use further::Further;
 use lease::{Lease, Leases};
 use running::Ready;
+use stats::{Activity, Waits};
 
 /// How long closing waits for a host on the way, which then has no other user.
 const LET_GO_LIMIT: Duration = Duration::from_secs(10);
@@ -97,6 +104,8 @@ struct Shared {
     /// The session that this one's connection goes through.
     via: Mutex<Option<Session>>,
     leases: Leases,
+    counters: Arc<Counters>,
+    activity: Activity,
     /// How long the session stays when nobody uses it.
     linger: Duration,
     attached: Attached,
@@ -144,6 +153,21 @@ impl Host {
     }
 }
 
+/// Held as long as a connection is there: its place among those of a pool.
+pub(crate) type Held = Arc<dyn Any + Send + Sync>;
+
+/// What makes a session one of a pool.
+pub(crate) struct Membership {
+    /// The place of the first connection.
+    pub(crate) place: Held,
+    /// A place for a further one, if there is one that nobody waits for.
+    pub(crate) more: Arc<dyn Fn() -> Option<Held> + Send + Sync>,
+    /// Told when nobody uses the session any more.
+    pub(crate) changed: Arc<Notify>,
+    /// What counts for all sessions of the pool.
+    pub(crate) counters: Arc<Counters>,
+}
+
 /// How a session ended.
 #[non_exhaustive]
 #[derive(Debug, Clone)]
@@ -180,7 +204,12 @@ impl Session {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection and leaves nothing behind.
-    pub(crate) async fn open(host: Host, config: Config, via: Option<Self>) -> Result<Self> {
+    pub(crate) async fn open(
+        host: Host,
+        config: Config,
+        via: Option<Self>,
+        membership: Membership,
+    ) -> Result<Self> {
         let observer = config.on_event.clone();
         let tell = {
             let observer = observer.clone();
@@ -213,14 +242,30 @@ impl Session {
             Some(via) => Some(via.dial(&host, &asker).await?),
             None => None,
         };
-        let link = Link::connect(&host, &config, &asker, Arc::new(report), way, None).await?;
+        let counters = Arc::new(Counters::within(membership.counters));
+        let link = Link::connect(
+            &host,
+            &config,
+            &asker,
+            Arc::new(report),
+            way,
+            None,
+            Arc::clone(&counters),
+        )
+        .await?;
         if let Some(line) = &host.local_command {
             local::run(line).await;
         }
         tell(SessionEvent::Ready);
 
         let settings_env = local::environment(&host);
-        let further = Further::new(&host, &config, link.login());
+        let further = Further::new(
+            &host,
+            &config,
+            link.login(),
+            Arc::clone(&counters),
+            membership.more,
+        );
         let (driver, messages) = mpsc::unbounded_channel();
         let (ending, ended) = watch::channel(None);
         let shared = Arc::new(Shared {
@@ -230,13 +275,16 @@ impl Session {
             env: EnvVerdicts::default(),
             settings_env,
             via: Mutex::new(via),
-            leases: Leases::default(),
+            leases: Leases::new(membership.changed),
+            counters,
+            activity: Activity::new(),
             linger: config.linger,
             attached: Attached::default(),
             short: Arc::default(),
         });
+        registry::enter(&shared);
         let session = WeakSession(Arc::downgrade(&shared)).upgrade();
-        let task = Driver::new(link, further, shared);
+        let task = Driver::new(link, membership.place, further, shared);
         let on_end = move |ended: &Ended| match ended {
             Ended::Lost(reason) => tell(SessionEvent::Lost {
                 reason: reason.clone(),
@@ -354,6 +402,7 @@ impl Session {
 
     /// A channel to run something on; `guarded` if that must not outlive its caller.
     async fn ready(&self, guarded: bool, lane: Lane) -> Result<Ready> {
+        let _waits = Waits::on(&self.shared);
         let (reply, granted) = oneshot::channel();
         self.tell(Message::Channel(Wanted {
             reply,
@@ -377,6 +426,11 @@ impl Session {
 
     fn tell(&self, message: Message) {
         let _ = self.shared.driver.send(message);
+    }
+
+    /// A command was started.
+    fn count_command(&self) {
+        self.shared.counters.count_command();
     }
 
     fn env_verdicts(&self) -> &EnvVerdicts {
@@ -419,6 +473,23 @@ impl WeakSession {
         let shared = self.0.upgrade();
         let open = shared.filter(|shared| !shared.driver.is_closed())?;
         Some(open.host.name.clone())
+    }
+
+    /// How long nobody has used it; none while somebody does.
+    pub(crate) fn unused_for(&self) -> Option<Duration> {
+        self.0.upgrade()?.leases.unused_for()
+    }
+
+    /// Ends it, unless somebody uses it. Returns whether it ends.
+    pub(crate) fn retire(&self) -> bool {
+        let Some(shared) = self.0.upgrade() else {
+            return false;
+        };
+        let retired = shared.leases.retire();
+        if retired {
+            let _ = shared.driver.send(Message::Close);
+        }
+        retired
     }
 
     /// Nobody will come back to it: it does not linger.

@@ -94,6 +94,7 @@ impl Command {
                 "the server refused to run the command",
             ));
         }
+        self.session.count_command();
         let stdout = self.stdout.unwrap_or(stdout);
         let stderr = self.stderr.unwrap_or(stderr);
         Ok(self.child(running, has_pty, stdin, stdout, stderr))

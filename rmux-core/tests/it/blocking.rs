@@ -82,6 +82,29 @@ fn threads_share_one_connect() {
 }
 
 #[test]
+fn figures_are_read_and_work_may_finish() {
+    let sshd = Sshd::start();
+    let pool = Pool::new(config(&sshd).max_connections(1));
+    let session = pool.session("127.0.0.1").unwrap();
+    let mut child = session.command("cat").spawn().unwrap();
+    assert_eq!(session.stats().commands_started, 1);
+    assert_eq!(pool.stats().sessions.len(), 1);
+    let closing = std::thread::spawn({
+        let pool = pool.clone();
+        move || pool.shutdown(Duration::from_secs(30)).unwrap()
+    });
+    let start = Instant::now();
+    while pool.session("127.0.0.1").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    drop(child.take_stdin());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(closing.join().unwrap(), []);
+    let other = Session::connect("127.0.0.1", config(&sshd)).unwrap();
+    assert_eq!(other.shutdown(Duration::ZERO).unwrap(), []);
+}
+
+#[test]
 fn settings_are_resolved() {
     let sshd = Sshd::start();
     let spec = HostSpec::parse("dev").unwrap();

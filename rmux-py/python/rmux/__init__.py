@@ -56,6 +56,7 @@ from rmux._prompts import (
 from rmux._resolve import Resolved, resolve
 from rmux._session import Session, connect
 from rmux._settings import Host, SessionEvent
+from rmux._stats import CutOff, PoolStats, SessionStats
 
 _rmux.start_logging()
 
@@ -74,6 +75,7 @@ __all__ = [
     "CompletedProcess",
     "ConfigInvalid",
     "ConnectFailed",
+    "CutOff",
     "Disconnected",
     "Error",
     "Host",
@@ -97,6 +99,7 @@ __all__ = [
     "PasswordPrompt",
     "PermissionDenied",
     "Pool",
+    "PoolStats",
     "Popen",
     "ProtocolViolation",
     "Pty",
@@ -104,6 +107,7 @@ __all__ = [
     "Resolved",
     "Session",
     "SessionEvent",
+    "SessionStats",
     "Subsystem",
     "TimedOut",
     "Unsupported",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal, Optional, Union
 
-from rmux import _events, _prompts, _rmux, _settings
+from rmux import _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
 from rmux._handle import Handle, opened_pool
 from rmux._prompts import (
@@ -19,6 +19,7 @@ from rmux._prompts import (
 )
 from rmux._session import Session
 from rmux._settings import MatchExec, Options, Path, SessionEvent
+from rmux._stats import CutOff, PoolStats
 
 
 class Pool(Handle):
@@ -61,10 +62,19 @@ class Pool(Handle):
         answer_timeout: Optional[float] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
+        max_connections: Optional[int] = None,
+        max_connections_per_host: Optional[int] = None,
+        acquire_timeout: Optional[float] = None,
     ) -> None:
         """The settings are those of :func:`connect`, and hold for every destination; those that
         name a user, a port, an identity or an option do not hold for hosts on the way, as with
         ``ssh``. ``linger`` is 0 unless set; ``math.inf`` is for as long as the pool lives.
+
+        - ``max_connections``: how many connections there may be at a time, those to hosts on the way
+          among them; ``max_connections_per_host``: how many to one server. Who asks for more waits in
+          the order of asking, and unused sessions that linger are ended to make room. A way that takes
+          more raises :class:`LimitExceeded`.
+        - ``acquire_timeout``: how many seconds to wait for room, before :class:`TimedOut`.
 
         Callbacks run in a thread that waits in :meth:`session`: of those who asked for that very
         host, or else of all, the first. Where it is interrupted, the next one is asked. Only
@@ -104,7 +114,14 @@ class Pool(Handle):
             observer=observer,
             background=background,
         )
-        self._native = _rmux.Pool(wanted, connecting, linger=linger)
+        self._native = _rmux.Pool(
+            wanted,
+            connecting,
+            linger=linger,
+            max_connections=max_connections,
+            max_connections_per_host=max_connections_per_host,
+            acquire_timeout=acquire_timeout,
+        )
         opened_pool(self)
 
     def session(self, host: str) -> Session:
@@ -126,6 +143,16 @@ class Pool(Handle):
         """Closes all sessions that are connected now, whoever uses them. The pool can be used
         again."""
         self._native.close().wait()
+
+    def shutdown(self, timeout: float) -> list[CutOff]:
+        """Ends the pool: from now on it gives no session, and its sessions take no new work; both
+        raise :class:`Closed`. What runs may finish, for ``timeout`` seconds; then all is closed, and
+        what had to be cut off is returned."""
+        return _stats.cut_off(self._native.shutdown(timeout).wait())
+
+    def stats(self) -> PoolStats:
+        """What the pool does at the moment and has done so far."""
+        return _stats.of_pool(self._native.stats())
 
     def __enter__(self) -> Pool:
         return self

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
 
-from rmux import _command, _events, _prompts, _rmux, _settings
+from rmux import _command, _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error
@@ -22,6 +22,7 @@ from rmux._prompts import (
     PasswordPrompt,
 )
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
+from rmux._stats import CutOff, SessionStats
 
 
 def connect(
@@ -311,6 +312,15 @@ class Session(Handle):
         """Closes the connection, for all who share it. Commands that still run are cut off. May be
         called again."""
         self._native.close().wait()
+
+    def shutdown(self, timeout: float) -> list[CutOff]:
+        """Refuses new work with :class:`Closed` from now on, waits for what runs, but not longer than
+        ``timeout`` seconds, and closes the connection then. Returns what was cut off."""
+        return _stats.cut_off(self._native.shutdown(timeout).wait())
+
+    def stats(self) -> SessionStats:
+        """What the session does at the moment and has done so far."""
+        return SessionStats(*self._native.stats())
 
     def release(self) -> None:
         """Gives the session back: nothing new can be run by this object, and commands that were

@@ -23,6 +23,10 @@ pub struct Case {
     pub config: String,
     /// How long a session stays that nobody uses.
     pub linger: Duration,
+    /// How many connections the pool may have.
+    pub max_connections: Option<usize>,
+    /// How many of them to one server.
+    pub max_connections_per_host: Option<usize>,
     /// Who is asked for at once; the next round comes when all of one were given back.
     pub rounds: Vec<Vec<String>>,
     /// What must come of it.
@@ -32,7 +36,8 @@ pub struct Case {
 /// What must come of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Every session works, and each server has accepted so many connections.
+    /// Every session works, and each server has accepted so many connections. The pool's figures tell
+    /// of a command for each that was asked for.
     Accepted(BTreeMap<String, usize>),
     /// All who ask get an error of this kind.
     Error(String),
@@ -67,6 +72,8 @@ struct RawRequest {
     /// In milliseconds.
     #[serde(default)]
     linger: u64,
+    max_connections: Option<usize>,
+    max_connections_per_host: Option<usize>,
     rounds: Vec<Vec<String>>,
 }
 
@@ -98,6 +105,8 @@ impl RawCase {
             hosts: request.hosts,
             config: request.config,
             linger: Duration::from_millis(request.linger),
+            max_connections: request.max_connections,
+            max_connections_per_host: request.max_connections_per_host,
             rounds: request.rounds,
             expect,
         })

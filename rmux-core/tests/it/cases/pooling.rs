@@ -45,7 +45,14 @@ async fn check(case: &Case, servers: &BTreeMap<&str, Sshd>) -> Result<(), String
         .map(|(host, server)| (host.as_str(), &servers[server.as_str()]))
         .collect();
     let map = Map::of(&hosts, &case.config);
-    let pool = Pool::new(map.config().linger(case.linger));
+    let mut config = map.config().linger(case.linger);
+    if let Some(number) = case.max_connections {
+        config = config.max_connections(number);
+    }
+    if let Some(number) = case.max_connections_per_host {
+        config = config.max_connections_per_host(number);
+    }
+    let pool = Pool::new(config);
     for round in &case.rounds {
         let asked = join_all(round.iter().map(|host| pool.session(host))).await;
         match &case.expect {
@@ -68,6 +75,13 @@ async fn check(case: &Case, servers: &BTreeMap<&str, Sshd>) -> Result<(), String
                 }
             }
         }
+    }
+    let stats = pool.stats();
+    let asked = case.rounds.iter().flatten().count();
+    if matches!(case.expect, Expect::Accepted(_))
+        && (stats.commands_started, stats.waiting_for_room) != (asked as u64, 0)
+    {
+        return Err(format!("{stats:?}"));
     }
     pool.close().await;
     Ok(())

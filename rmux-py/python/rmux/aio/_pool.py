@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Optional, TypeVar, Union
 
-from rmux import _prompts, _rmux, _settings
+from rmux import _prompts, _rmux, _settings, _stats
 from rmux._background import Background
 from rmux._handle import Handle, opened_pool
 from rmux._prompts import (
@@ -20,6 +20,7 @@ from rmux._prompts import (
     PasswordPrompt,
 )
 from rmux._settings import MatchExec, Options, Path, SessionEvent
+from rmux._stats import CutOff, PoolStats
 from rmux.aio._answering import Answering
 from rmux.aio._session import Session, later
 from rmux.aio._settle import Opening, run_on, settle
@@ -63,6 +64,9 @@ class Pool(Handle):
         answer_timeout: Optional[float] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
+        max_connections: Optional[int] = None,
+        max_connections_per_host: Optional[int] = None,
+        acquire_timeout: Optional[float] = None,
     ) -> None:
         """The settings are those of :class:`rmux.Pool`. Callbacks may be coroutine functions.
 
@@ -106,7 +110,14 @@ class Pool(Handle):
             observer=observer,
             background=background,
         )
-        self._native = _rmux.Pool(wanted, connecting, linger=linger)
+        self._native = _rmux.Pool(
+            wanted,
+            connecting,
+            linger=linger,
+            max_connections=max_connections,
+            max_connections_per_host=max_connections_per_host,
+            acquire_timeout=acquire_timeout,
+        )
         opened_pool(self)
 
     def session(self, host: str) -> Opening[Session]:
@@ -129,6 +140,16 @@ class Pool(Handle):
         """Closes all sessions that are connected now, whoever uses them. The pool can be used
         again."""
         await settle(self._native.close())
+
+    async def shutdown(self, timeout: float) -> list[CutOff]:
+        """Ends the pool: from now on it gives no session, and its sessions take no new work; both
+        raise :class:`Closed`. What runs may finish, for ``timeout`` seconds; then all is closed, and
+        what had to be cut off is returned."""
+        return _stats.cut_off(await settle(self._native.shutdown(timeout)))
+
+    def stats(self) -> PoolStats:
+        """What the pool does at the moment and has done so far."""
+        return _stats.of_pool(self._native.stats())
 
     async def __aenter__(self) -> Pool:
         return self

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Optional, TypeVar, Union, overload
 
-from rmux import _command, _prompts, _rmux, _settings
+from rmux import _command, _prompts, _rmux, _settings, _stats
 from rmux._background import Background
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
 from rmux._errors import Error
@@ -23,6 +23,7 @@ from rmux._prompts import (
 )
 from rmux._session import completed, terminal, told
 from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
+from rmux._stats import CutOff, SessionStats
 from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._popen import Popen
 from rmux.aio._settle import Call, Opening, run_on, settle
@@ -327,6 +328,15 @@ class Session(Handle):
         """Closes the connection, for all who share it. Commands that still run are cut off. May be
         called again."""
         await settle(self._native.close())
+
+    async def shutdown(self, timeout: float) -> list[CutOff]:
+        """Refuses new work with :class:`Closed` from now on, waits for what runs, but not longer than
+        ``timeout`` seconds, and closes the connection then. Returns what was cut off."""
+        return _stats.cut_off(await settle(self._native.shutdown(timeout)))
+
+    def stats(self) -> SessionStats:
+        """What the session does at the moment and has done so far."""
+        return SessionStats(*self._native.stats())
 
     def release(self) -> None:
         """Gives the session back: nothing new can be run by this object, and commands that were
