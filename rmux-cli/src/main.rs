@@ -3,6 +3,7 @@
 //! Must not know how any of them works.
 
 mod demo;
+mod environment;
 mod input;
 mod log;
 mod message;
@@ -31,6 +32,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    /// Print what a host resolves to as shell commands that export variables; connects nowhere
+    #[command(disable_help_flag = true, override_help = environment::HELP)]
+    Env {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// Show what one connection can do, against a server of its own; needs no setup
     Demo,
 }
@@ -38,16 +45,19 @@ enum Command {
 fn main() {
     let mut words = std::env::args_os();
     // ssh's way with options, and with `--`, is not clap's.
-    let is_ssh = words.nth(1).is_some_and(|word| word == "ssh");
-    let command = if is_ssh {
-        Command::Ssh {
+    let first = words.nth(1);
+    let command = match first.as_ref().and_then(|word| word.to_str()) {
+        Some("ssh") => Command::Ssh {
             words: words.collect(),
-        }
-    } else {
-        Cli::parse().command
+        },
+        Some("env") => Command::Env {
+            words: words.collect(),
+        },
+        _ => Cli::parse().command,
     };
     let code = match command {
         Command::Ssh { words } => ssh::main(words),
+        Command::Env { words } => environment::main(words),
         Command::Demo => demo::main(),
     };
     // Not a return: a thread may be waiting for input that never comes.

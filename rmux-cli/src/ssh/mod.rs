@@ -8,7 +8,7 @@
 //! As with ssh, a command without a terminal goes on when rmux is ended by a signal, until it
 //! reads or writes.
 
-mod args;
+pub(crate) mod args;
 mod background;
 mod converse;
 mod escape;

@@ -3,6 +3,7 @@
 mod askpass;
 mod background;
 mod demo;
+mod environment;
 mod escapes;
 mod fixture;
 mod flags;
