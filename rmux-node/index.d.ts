@@ -154,6 +154,8 @@ export interface ConnectionOptions {
    * `ServerAliveCountMax`, else 20,000 and 2.
    */
   keepalive?: { interval: number; count?: number } | false;
+  /** Environment variables for every command; those of one command win. */
+  env?: Readonly<Record<string, string | undefined>>;
   /** Hears of every step in the life of the session, or of each of the pool's, from the first on. */
   onEvent?: (event: SessionEvent) => void;
 }
@@ -425,6 +427,11 @@ export interface RunOptions {
   encoding?: BufferEncoding | 'buffer';
   /** Whether an exit code other than 0 rejects, with `NON_ZERO_EXIT`. Default: false. */
   check?: boolean;
+  /**
+   * Whether only the command is sent and all that comes is output, start-up noise too, as with `ssh`: for
+   * servers without a shell. Killing it is then a request that may be ignored. Default: false.
+   */
+  verbatim?: boolean;
 }
 
 /** What a command wrote and how it ended. */
@@ -461,6 +468,8 @@ export interface SpawnOptions {
   killOnDrop?: boolean;
   /** Kills the command; `exited` then rejects with an AbortError. */
   signal?: AbortSignal;
+  /** As for `run`. */
+  verbatim?: boolean;
 }
 
 type PipedStreams = { stdin?: 'pipe'; stdout?: 'pipe'; stderr?: 'pipe' };

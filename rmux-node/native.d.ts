@@ -72,6 +72,8 @@ export interface CommandSpec {
   check?: boolean
   /** Whether giving the command up kills its process group. */
   killOnDrop: boolean
+  /** Whether nothing but the command is sent, and all that comes is output. */
+  verbatim?: boolean
   /** `pipe`, `ignore` or `inherit`; for `spawn`. */
   stdin?: string
   stdout?: string
@@ -98,6 +100,8 @@ export interface ConnectOptions {
   answerTimeout?: number
   keepaliveInterval?: number
   keepaliveCount?: number
+  /** For every command. */
+  env?: Record<string, string>
   /** Which questions the program answers. */
   asked?: Asked
 }

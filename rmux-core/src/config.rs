@@ -126,6 +126,7 @@ pub struct Config {
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_host: usize,
     pub(crate) acquire_timeout: Option<Duration>,
+    pub(crate) env: Vec<(OsString, OsString)>,
 }
 
 impl Default for Config {
@@ -154,6 +155,7 @@ impl Default for Config {
             max_connections: usize::MAX,
             max_connections_per_host: usize::MAX,
             acquire_timeout: None,
+            env: Vec::new(),
         }
     }
 }
@@ -385,6 +387,18 @@ impl Config {
         self
     }
 
+    /// Sets an environment variable for every command of the session, as
+    /// [`Command::env`](crate::Command::env) does for one, which wins: a mark, say, by which what runs
+    /// on the host knows the program behind it. Not for hosts on the way, nor for a subsystem whose
+    /// server does not take it.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        let name = name.into();
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value.into()));
+        self
+    }
+
     /// What to do when a channel's memory budget is full. Default: [`WhenFull::Spill`].
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -443,6 +457,11 @@ impl fmt::Debug for Config {
             .field("max_connections", &self.max_connections)
             .field("max_connections_per_host", &self.max_connections_per_host)
             .field("acquire_timeout", &self.acquire_timeout)
+            // The values may be secret.
+            .field(
+                "env",
+                &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
             .finish()
     }
 }

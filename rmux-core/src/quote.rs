@@ -9,6 +9,8 @@
 //! - `"'"` is a single quote, `\\` outside quotes a backslash, `\!` an exclamation mark;
 //! - a newline has no common spelling. A command that holds one is spelled in octal and decoded by
 //!   the remote's `sh` and `printf` ([`posix_script`]).
+//!
+//! What is longer than one argument may be is read from standard input ([`in_front_of_input`]).
 
 /// Appends `word`, quoted. `word` must hold neither newline nor NUL.
 fn push_word(out: &mut Vec<u8>, word: &[u8]) {
@@ -71,6 +73,14 @@ pub(crate) fn command_line<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     out
 }
 
+/// Spells one word so that any of the shells reads it alike, in any place. It must hold neither newline
+/// nor NUL.
+pub(crate) fn word(word: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_word(&mut out, word);
+    out
+}
+
 /// Spells `words` for a POSIX shell only.
 pub(crate) fn posix_words<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -108,6 +118,37 @@ pub(crate) fn posix_script(script: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A POSIX script that reads another one from standard input and runs it, and what to send for it to
+/// read. Not a byte behind that is read.
+///
+/// `dd` with `count=1` reads once, so that it takes what has come and never more than it was asked
+/// for. What is sent is all printable ASCII: a shell that counts characters counts bytes, and a
+/// piece that ends in a newline would lose it. `printf` decodes it.
+pub(crate) fn in_front_of_input(script: &[u8]) -> (String, Vec<u8>) {
+    // So that `printf` cannot take the first word for an option.
+    let mut sent = b":;".to_vec();
+    for &byte in script {
+        match byte {
+            b'%' => sent.extend_from_slice(b"%%"),
+            b'\\' => sent.extend_from_slice(b"\\134"),
+            b' '..=b'~' => sent.push(byte),
+            _ => sent.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+        }
+    }
+    let reader = format!(
+        "_rmux_n={} _rmux_s=; \
+         while [ $_rmux_n -gt 0 ]; do \
+         _rmux_b=$_rmux_n; [ $_rmux_b -gt 65536 ] && _rmux_b=65536; \
+         _rmux_p=$(dd bs=$_rmux_b count=1 2>/dev/null); \
+         if [ -z \"$_rmux_p\" ]; then echo \"the command did not come whole\" >&2; exit 255; fi; \
+         _rmux_s=$_rmux_s$_rmux_p; _rmux_n=$((_rmux_n - ${{#_rmux_p}})); done; \
+         _rmux_s=$(printf \"$_rmux_s\"); \
+         eval \"unset _rmux_n _rmux_b _rmux_p _rmux_s; $_rmux_s\"",
+        sent.len()
+    );
+    (reader, sent)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +174,12 @@ mod tests {
         let line = line(&["echo", "a\nb"]);
         assert!(!line.contains('\n'));
         assert!(line.starts_with("exec sh -c '"));
+    }
+
+    #[test]
+    fn what_is_sent_in_front_of_the_input_is_printable_and_as_long_as_the_reader_counts() {
+        let (reader, sent) = in_front_of_input(b"echo '100%\\\n\xff'\n");
+        assert_eq!(sent, b":;echo '100%%\\134\\012\\377'\\012");
+        assert!(reader.starts_with(&format!("_rmux_n={} ", sent.len())));
     }
 }

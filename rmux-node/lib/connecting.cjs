@@ -20,6 +20,7 @@ const SHARED = [
   'connectTimeout',
   'answerTimeout',
   'keepalive',
+  'env',
   'onEvent',
 ];
 /** How many errors of callbacks are kept for those who are yet to hear of them. */
@@ -44,6 +45,7 @@ function read(options) {
     answerTimeout: check.time(options.answerTimeout, 'answerTimeout'),
     keepaliveInterval: keepalive.interval,
     keepaliveCount: keepalive.count,
+    env: check.environment(options.env),
     asked: readAsked(callbacks),
   };
   return {

@@ -12,8 +12,8 @@ const { bridge, follow, hold, listeners, nextNumber, release, start } = require(
 const { stayHere } = require('./threads.cjs');
 
 const CONNECT = [...connecting.SHARED, 'signal'];
-const RUN = ['env', 'cwd', 'input', 'timeout', 'signal', 'encoding', 'check'];
-const SPAWN = ['env', 'cwd', 'pty', 'stdin', 'stdout', 'stderr', 'killOnDrop', 'signal'];
+const RUN = ['env', 'cwd', 'input', 'timeout', 'signal', 'encoding', 'check', 'verbatim'];
+const SPAWN = ['env', 'cwd', 'pty', 'stdin', 'stdout', 'stderr', 'killOnDrop', 'signal', 'verbatim'];
 const STDIO = ['pipe', 'ignore', 'inherit'];
 
 /** Only `connect` and pools make sessions. */
@@ -172,6 +172,7 @@ class Session {
       timeout: check.time(given.timeout, 'timeout') || undefined,
       check: check.flag(given.check, 'check'),
       killOnDrop: signal !== undefined,
+      verbatim: check.flag(given.verbatim, 'verbatim'),
     };
     const { exit, stdout, stderr, failure } = await start(
       (operation) => this.#native.run(operation, spec),
@@ -199,6 +200,7 @@ class Session {
       stdout: check.choice(given.stdout, 'stdout', STDIO),
       stderr: check.choice(given.stderr, 'stderr', STDIO),
       killOnDrop: signal !== undefined || (check.flag(given.killOnDrop, 'killOnDrop') ?? true),
+      verbatim: check.flag(given.verbatim, 'verbatim'),
     };
     const native = await start((operation) => this.#native.spawn(operation, spec), {
       signal,

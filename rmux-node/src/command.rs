@@ -27,6 +27,8 @@ pub struct CommandSpec {
     pub check: Option<bool>,
     /// Whether giving the command up kills its process group.
     pub kill_on_drop: bool,
+    /// Whether nothing but the command is sent, and all that comes is output.
+    pub verbatim: Option<bool>,
     /// `pipe`, `ignore` or `inherit`; for `spawn`.
     pub stdin: Option<String>,
     pub stdout: Option<String>,
@@ -74,7 +76,8 @@ impl CommandSpec {
         };
         command
             .envs(self.env.unwrap_or_default())
-            .kill_on_drop(self.kill_on_drop);
+            .kill_on_drop(self.kill_on_drop)
+            .verbatim(self.verbatim == Some(true));
         if let Some(directory) = self.cwd {
             command.current_dir(directory);
         }

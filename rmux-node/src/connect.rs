@@ -1,5 +1,6 @@
 //! The settings of a connection, as JavaScript gives them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct ConnectOptions {
     pub answer_timeout: Option<f64>,
     pub keepalive_interval: Option<f64>,
     pub keepalive_count: Option<u32>,
+    /// For every command.
+    pub env: Option<HashMap<String, String>>,
     /// Which questions the program answers.
     pub asked: Option<Asked>,
 }
@@ -51,6 +54,9 @@ impl ConnectOptions {
         }
         if let Some(interval) = self.keepalive_interval {
             config = config.keepalive(milliseconds(interval)?, self.keepalive_count.unwrap_or(2));
+        }
+        for (name, value) in self.env.unwrap_or_default() {
+            config = config.env(name, value);
         }
         if let Some(asked) = self.asked {
             config = config.prompter(Arc::new(Prompts::new(Arc::clone(&line), asked)));

@@ -128,7 +128,8 @@ async function closedPort() {
 }
 
 async function run(session, { argv, shell, subsystem, env, cwd, stdin, pty }) {
-  const command = argv ?? shell ?? { subsystem };
+  const text = (value) => bytes(value).toString();
+  const command = argv?.map(text) ?? (shell === undefined ? { subsystem } : text(shell));
   if (pty === undefined) {
     const input = stdin === undefined ? undefined : bytes(stdin);
     return session.run(command, { env, cwd, input, encoding: 'buffer' });

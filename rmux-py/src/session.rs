@@ -42,7 +42,7 @@ pub(crate) enum Words {
     Subsystem(String),
 }
 
-type Variables = Vec<(PyBackedBytes, PyBackedBytes)>;
+pub(crate) type Variables = Vec<(PyBackedBytes, PyBackedBytes)>;
 
 impl Session {
     pub(crate) fn new(session: rmux_core::Session) -> Self {
@@ -64,6 +64,7 @@ impl Session {
         words: &Words,
         env: &Variables,
         cwd: Option<&PyBackedBytes>,
+        verbatim: bool,
     ) -> rmux_core::Result<Command> {
         let held = self.held();
         let invalid = |kind, what| Err(Error::new(kind, "run", what).with_host(&self.0.host.name));
@@ -94,7 +95,7 @@ impl Session {
         if let Some(cwd) = cwd {
             command.current_dir(text(cwd)?);
         }
-        command.kill_on_drop(true);
+        command.kill_on_drop(true).verbatim(verbatim);
         Ok(command)
     }
 }
@@ -126,7 +127,8 @@ impl Session {
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, and what to say if the exit
     /// code should have been 0.
-    #[pyo3(signature = (words, *, input, env, cwd, timeout))]
+    #[pyo3(signature = (words, *, input, env, cwd, timeout, verbatim))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn run(
         &self,
         py: Python<'_>,
@@ -135,9 +137,10 @@ impl Session {
         env: Variables,
         cwd: Option<PyBackedBytes>,
         timeout: Option<f64>,
+        verbatim: bool,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref()))?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim))?;
         if let Some(input) = input {
             command.input(Bytes::from_owner(input));
         }
@@ -154,7 +157,7 @@ impl Session {
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
     /// is a terminal's type, columns, rows, and whether to do without if it is refused.
-    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty))]
+    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn spawn(
         &self,
@@ -166,9 +169,10 @@ impl Session {
         env: Variables,
         cwd: Option<PyBackedBytes>,
         pty: Option<(String, u32, u32, bool)>,
+        verbatim: bool,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref()))?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim))?;
         command.stdin(checked(py, stdio(stdin))?);
         command.stdout(checked(py, stdio(stdout))?);
         command.stderr(checked(py, stdio(stderr))?);
@@ -296,14 +300,14 @@ fn stdio(name: &str) -> rmux_core::Result<Stdio> {
 
 /// The words of a command are bytes, as everywhere on POSIX.
 #[cfg(unix)]
-fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
+pub(crate) fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
     use std::os::unix::ffi::OsStrExt as _;
     Ok(Cow::Borrowed(OsStr::from_bytes(bytes)))
 }
 
 /// The words of a command are Unicode here.
 #[cfg(not(unix))]
-fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
+pub(crate) fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Cow::Borrowed(OsStr::new(text))),
         Err(error) => Err(Error::new(

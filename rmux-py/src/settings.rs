@@ -12,7 +12,7 @@ use crate::error::exception;
 use crate::operation::Operation;
 use crate::question::{Answers, Passing};
 use crate::resolve::Wanted;
-use crate::session::Session;
+use crate::session::{Session, Variables, text};
 use crate::waiting::Waiters;
 
 /// Prepares a connection.
@@ -44,6 +44,8 @@ pub(crate) struct Connecting {
     host_key_policy: Option<String>,
     connect_timeout: Option<f64>,
     answer_timeout: Option<f64>,
+    /// For every command.
+    env: Variables,
     /// The kinds of questions that can be answered.
     answers: Vec<String>,
     /// Called with the name of each event, and what it tells as keywords, from a thread of rmux: it
@@ -95,6 +97,10 @@ impl Connecting {
             let timeout =
                 timeout.map_err(|_| invalid(format!("{seconds} seconds is no answer timeout")))?;
             config = config.answer_timeout(timeout);
+        }
+        for (name, value) in &self.env {
+            let text = |bytes| text(bytes).map_err(|error| exception(py, &about(error, host)));
+            config = config.env(text(name)?, text(value)?);
         }
         if let Some(sink) = self.on_event {
             config = config.on_event(observer(sink));

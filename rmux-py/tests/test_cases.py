@@ -48,8 +48,12 @@ def data(value: Any) -> bytes:
 def request(case: dict[str, Any]) -> tuple[Any, dict[str, Any], rmux.Pty | None]:
     """Words, keywords and terminal of a case."""
     asked = dict(case["request"])
-    words = asked.pop("argv", None) or asked.pop("shell", None)
-    if words is None:
+    words: Any
+    if "argv" in asked:
+        words = [data(word) for word in asked.pop("argv")]
+    elif "shell" in asked:
+        words = data(asked.pop("shell")).decode()
+    else:
         words = rmux.Subsystem(asked.pop("subsystem"))
     asked.pop("options", None)
     pty = asked.pop("pty", None)

@@ -278,8 +278,8 @@ struct RawCase {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRequest {
-    argv: Option<Vec<String>>,
-    shell: Option<String>,
+    argv: Option<Vec<RawBytes>>,
+    shell: Option<RawBytes>,
     subsystem: Option<String>,
     #[serde(default)]
     options: BTreeMap<String, RawOption>,
@@ -366,6 +366,10 @@ struct Repeat {
 }
 
 impl RawBytes {
+    fn text(self) -> Result<String, String> {
+        String::from_utf8(self.bytes()?).map_err(|error| format!("no text: {error}"))
+    }
+
     fn bytes(self) -> Result<Vec<u8>, String> {
         match self {
             Self::Text(text) => Ok(text.into_bytes()),
@@ -391,8 +395,11 @@ impl RawCase {
             ..
         } = self;
         let command = match (request.argv, request.shell, request.subsystem) {
-            (Some(argv), None, None) if !argv.is_empty() => Command::Argv(argv),
-            (None, Some(shell), None) => Command::Shell(shell),
+            (Some(argv), None, None) if !argv.is_empty() => {
+                let words = argv.into_iter().map(RawBytes::text);
+                Command::Argv(words.collect::<Result<_, _>>()?)
+            }
+            (None, Some(shell), None) => Command::Shell(shell.text()?),
             (None, None, Some(name)) => Command::Subsystem(name),
             _ => return Err("exactly one of argv, shell and subsystem".to_owned()),
         };

@@ -20,6 +20,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("fish", "fish"),
     ("csh", "csh"),
     ("tcsh", "tcsh"),
+    ("dash", "dash"),
+    ("busybox", "busybox"),
     ("ps", "procps"),
     ("ss", "iproute2"),
     ("script", "bsdutils"),

@@ -123,7 +123,8 @@ fn command(session: &Session, plan: &Plan) -> Command {
         Work::Subsystem(name) => session.subsystem(name),
         Work::Shell | Work::Nothing => session.login_shell(),
     };
-    command.stdin(if plan.no_input {
+    // The output is what ssh's would be, noise and all.
+    command.verbatim(true).stdin(if plan.no_input {
         Stdio::null()
     } else {
         Stdio::piped()

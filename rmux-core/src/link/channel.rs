@@ -28,6 +28,10 @@ use crate::error::{Error, ErrorKind, Result};
 const RELEASE_GRACE: Duration = Duration::from_secs(2);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 
+/// How long bytes are held for the mark in front of a command's output: start-up files that have
+/// begun to print may take their time, and a server that runs something else must not be silent.
+const MARK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A terminal to ask for (RFC 4254, section 6.2).
 #[derive(Debug, Clone)]
 pub(crate) struct PtyRequest {
@@ -255,10 +259,17 @@ struct Drain {
 
 impl Drain {
     async fn run(self, mut read: ChannelReadHalf, mut stopped: oneshot::Receiver<()>) {
+        // Runs while bytes are held for a mark.
+        let mut patience = None;
         let end = loop {
             let message = tokio::select! {
                 biased;
                 message = read.wait() => message,
+                () = expired(&mut patience) => {
+                    patience = None;
+                    self.settle(self.inbox.give_up_marks().map(|()| false));
+                    continue;
+                }
                 _ = &mut stopped => break Err(Error::new(
                     ErrorKind::Cancelled,
                     "run",
@@ -267,11 +278,11 @@ impl Drain {
             };
             match message {
                 Some(ChannelMsg::Data { data }) => {
-                    self.take(Stream::Stdout, data);
+                    self.take(Stream::Stdout, data, &mut patience);
                     self.room(&mut stopped).await;
                 }
                 Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                    self.take(Stream::Stderr, data);
+                    self.take(Stream::Stderr, data, &mut patience);
                     self.room(&mut stopped).await;
                 }
                 Some(ChannelMsg::Eof) => self.inbox.eof(),
@@ -305,13 +316,24 @@ impl Drain {
         let _ = self.control.send(Control::Ended);
     }
 
-    fn take(&self, stream: Stream, data: bytes::Bytes) {
-        if let Err(error) = self.inbox.push(stream, data) {
+    /// Takes in what came. `patience` runs as long as any of it is held.
+    fn take(&self, stream: Stream, data: bytes::Bytes, patience: &mut Timer) {
+        if !self.settle(self.inbox.push(stream, data)) {
+            *patience = None;
+        } else if patience.is_none() {
+            *patience = Some(Box::pin(tokio::time::sleep(MARK_PATIENCE)));
+        }
+    }
+
+    /// Sees to a channel that cannot take in what came; else, whether bytes are held for a mark.
+    fn settle(&self, taken: Result<bool>) -> bool {
+        taken.unwrap_or_else(|error| {
             // The channel has failed, but it must be drained until the remote has closed it.
             self.inbox.fail(error);
             let how = self.on_drop.get().copied();
             let _ = self.control.send(Control::Release(how));
-        }
+            false
+        })
     }
 
     /// Waits for the reader where the session was set up to, but not past the session's end: the
@@ -350,6 +372,7 @@ struct Sender {
     eof_sent: bool,
 }
 
+type Timer = Option<Pin<Box<tokio::time::Sleep>>>;
 type InFlight = Pin<Box<dyn Future<Output = usize> + Send>>;
 
 /// How far the ending of the command has come.
@@ -358,7 +381,7 @@ struct Stopping {
     begun: bool,
     killed: bool,
     /// When it gets `KILL`.
-    kill: Option<Pin<Box<tokio::time::Sleep>>>,
+    kill: Timer,
 }
 
 impl Stopping {
@@ -390,7 +413,7 @@ impl Sender {
     ) {
         let mut in_flight: Option<InFlight> = None;
         // Set once nobody holds the channel: how long it may still take to end by itself.
-        let mut grace: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut grace: Timer = None;
         let mut stopping = Stopping::default();
         loop {
             let may_send =
@@ -538,9 +561,9 @@ async fn finish(in_flight: &mut Option<InFlight>) -> usize {
     }
 }
 
-async fn expired(grace: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
-    match grace {
-        Some(grace) => grace.await,
+async fn expired(timer: &mut Timer) {
+    match timer {
+        Some(timer) => timer.await,
         None => std::future::pending().await,
     }
 }

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::counters::Counters;
-use super::marker::{MarkerScan, Scanned};
+use super::marker::{MarkerScan, Scanned, Shape};
 use super::spill::Spill;
+use super::startup::Startup;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which of a channel's two output streams.
@@ -70,8 +71,12 @@ struct State {
     streams: [Queue; 2],
     in_memory: usize,
     spilled: u64,
-    /// Looks for the wrapper's line at the start of standard error.
-    marker: Option<MarkerScan>,
+    /// Each looks for the line in front of the command's own output.
+    markers: [Option<MarkerScan>; 2],
+    /// Told what the marks of the two streams teach.
+    startup: Arc<Startup>,
+    /// Whether a mark has come on both streams with nothing before it, as far as was seen.
+    quiet: [bool; 2],
     pid: Option<u32>,
     exit: Option<Exit>,
     /// Why nothing more is taken in, though the channel may not have ended.
@@ -125,33 +130,56 @@ impl Inbox {
         &self.0.counters
     }
 
-    /// Takes the line with `token` and the process id out of standard error.
-    pub(crate) fn expect_marker(&self, token: String) {
-        self.state().marker = Some(MarkerScan::new(token));
+    /// Takes for the beginning of `stream` what comes behind the line with `token`, which on standard
+    /// error tells a process id too. What the marks teach goes to `startup`.
+    pub(crate) fn expect_marker(&self, stream: Stream, token: String, startup: &Arc<Startup>) {
+        let mut state = self.state();
+        let shape = match stream {
+            Stream::Stdout => Shape::Plain,
+            Stream::Stderr => Shape::WithPid,
+        };
+        state.markers[stream as usize] = Some(MarkerScan::new(token, shape));
+        state.startup = Arc::clone(startup);
     }
 
-    /// Takes in what came for `stream`. Never waits for a reader.
-    pub(crate) fn push(&self, stream: Stream, data: Bytes) -> Result<()> {
+    /// Takes in what came for `stream`. Never waits for a reader. Whether any of it is held for a
+    /// mark.
+    pub(crate) fn push(&self, stream: Stream, data: Bytes) -> Result<bool> {
         let mut state = self.state();
-        let data = match &mut state.marker {
-            Some(marker) if stream == Stream::Stderr => {
+        let data = match &mut state.markers[stream as usize] {
+            Some(marker) => {
                 let rest = match marker.feed(&data) {
-                    Scanned::Held => return Ok(()),
-                    Scanned::Found { pid, rest } => {
-                        state.pid = Some(pid);
+                    Scanned::Held => return Ok(true),
+                    Scanned::Found { pid, noise, rest } => {
+                        state.pid = state.pid.or(pid);
+                        state.quiet[stream as usize] = noise == 0;
+                        state.startup.came(noise);
+                        if state.quiet == [true; 2] {
+                            state.startup.quiet();
+                        }
                         rest
                     }
                     Scanned::Absent(all) => all,
                 };
-                state.marker = None;
+                state.markers[stream as usize] = None;
                 self.0.news.notify_waiters();
                 rest
             }
-            _ => data,
+            None => data,
         };
         self.0.counters.count_received(data.len());
         let pushed = state.push(stream, data, self.0.limits);
-        pushed.map_err(|error| error.with_host(&self.0.host))
+        pushed.map_err(|error| error.with_host(&self.0.host))?;
+        Ok(state.holds())
+    }
+
+    /// The marks that bytes are held for will not come: gives these out.
+    pub(crate) fn give_up_marks(&self) -> Result<()> {
+        let mut state = self.state();
+        state.startup.missed();
+        let given = state.give_out(&self.0, MarkerScan::holds);
+        self.0.news.notify_waiters();
+        given.map_err(|error| error.with_host(&self.0.host))
     }
 
     /// Waits until the pump may take more in, where the limits say that it waits.
@@ -163,7 +191,7 @@ impl Inbox {
     /// Both streams have ended.
     pub(crate) fn eof(&self) {
         let mut state = self.state();
-        state.give_up_marker(&self.0);
+        state.give_out_at_end(&self.0);
         for queue in &mut state.streams {
             queue.eof = true;
             wake(&mut queue.waker);
@@ -191,7 +219,7 @@ impl Inbox {
     /// Nothing more will come. The first end counts.
     pub(crate) fn finish(&self, end: Result<()>) {
         let mut state = self.state();
-        state.give_up_marker(&self.0);
+        state.give_out_at_end(&self.0);
         state.end.get_or_insert(end);
         state
             .streams
@@ -291,14 +319,15 @@ impl Inbox {
         .await
     }
 
-    /// The process id that the wrapper tells, once it has; `None` if it will not come.
+    /// The process id that the mark tells, once it has; `None` if it will not come.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn pid(&self) -> Option<u32> {
         until(&self.0.news, || {
             let state = self.state();
-            (state.pid.is_some() || state.marker.is_none()).then_some(state.pid)
+            let waits = state.markers[Stream::Stderr as usize].is_some();
+            (state.pid.is_some() || !waits).then_some(state.pid)
         })
         .await
     }
@@ -355,14 +384,27 @@ impl State {
         Ok(())
     }
 
-    /// The stream ended without the wrapper's line: what was held is output after all.
-    fn give_up_marker(&mut self, shared: &Shared) {
-        let Some(mut marker) = self.marker.take() else {
-            return;
-        };
-        let held = marker.take();
-        shared.counters.count_received(held.len());
-        if let Err(error) = self.push(Stream::Stderr, held, shared.limits) {
+    /// Whether bytes are held for a mark.
+    fn holds(&self) -> bool {
+        self.markers.iter().flatten().any(MarkerScan::holds)
+    }
+
+    /// Stops looking for the marks that `which` names: what is held for them is output after all.
+    fn give_out(&mut self, shared: &Shared, which: impl Fn(&MarkerScan) -> bool) -> Result<()> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(mut marker) = self.markers[stream as usize].take_if(|marker| which(marker))
+            {
+                let held = marker.take();
+                shared.counters.count_received(held.len());
+                self.push(stream, held, shared.limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The streams ended without their marks.
+    fn give_out_at_end(&mut self, shared: &Shared) {
+        if let Err(error) = self.give_out(shared, |_| true) {
             self.failed.get_or_insert(error);
         }
     }
@@ -530,7 +572,8 @@ mod tests {
     #[tokio::test]
     async fn a_process_id_that_will_not_come_is_not_waited_for() {
         let inbox = inbox(1, 8, 0, false);
-        inbox.expect_marker("T".into());
+        let startup = Arc::new(Startup::default());
+        inbox.expect_marker(Stream::Stderr, "T".into(), &startup);
         let waiting = tokio::spawn({
             let inbox = inbox.clone();
             async move { inbox.pid().await }

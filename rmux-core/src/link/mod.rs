@@ -25,6 +25,7 @@ mod service;
 mod signature;
 mod socket;
 mod spill;
+mod startup;
 mod transport;
 mod watched;
 
@@ -44,6 +45,7 @@ pub(crate) use dial::{WINDOW, connect_timeout};
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub use keys::fuzz_private_key;
 pub(crate) use outbox::Broken;
+pub(crate) use startup::Startup;
 pub(crate) use transport::Transport;
 
 use crate::ask::Asker;

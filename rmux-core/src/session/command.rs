@@ -57,6 +57,7 @@ pub struct Command {
     /// None where the caller left it to the default.
     pub(super) output_limit: Option<OutputLimit>,
     pub(super) lane: Lane,
+    pub(super) verbatim: bool,
 }
 
 impl std::fmt::Debug for Command {
@@ -109,6 +110,7 @@ impl Command {
             kill_grace: KILL_GRACE,
             output_limit: None,
             lane: Lane::Interactive,
+            verbatim: false,
         }
     }
 
@@ -155,7 +157,7 @@ impl Command {
     }
 
     /// Runs it in this directory of the remote. A relative one begins at the account's home. If it
-    /// cannot be entered, the remote's `sh` says so on standard error and the status is not 0.
+    /// cannot be entered, a shell of the remote says so on standard error and the status is not 0.
     pub fn current_dir(&mut self, directory: impl AsRef<OsStr>) -> &mut Self {
         self.current_dir = Some(directory.as_ref().to_owned());
         self
@@ -222,6 +224,19 @@ impl Command {
     /// [`Lane::Interactive`], for commands that do not.
     pub fn lane(&mut self, lane: Lane) -> &mut Self {
         self.lane = lane;
+        self
+    }
+
+    /// Whether the server is sent the command and nothing else, and all that comes from it is output,
+    /// as with `ssh`. Default: no; then what the account's start-up files print before the command is
+    /// cut off, where nobody asked for a terminal, and a line too long for the server to pass on
+    /// travels in front of the input.
+    ///
+    /// For servers that run something else than a shell: forced commands that look at what was asked
+    /// for, appliances, Windows. With [`kill_on_drop`](Self::kill_on_drop) such a command is ended by
+    /// the `signal` request alone.
+    pub fn verbatim(&mut self, verbatim: bool) -> &mut Self {
+        self.verbatim = verbatim;
         self
     }
 

@@ -12,6 +12,7 @@ mod further;
 mod group;
 mod lane;
 mod lease;
+mod line;
 mod local;
 mod member;
 mod output;
@@ -28,7 +29,7 @@ mod terminal;
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -51,7 +52,9 @@ use crate::deadline::{Deadline, Expired};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
-use crate::link::{Counters, Link, Progress, Transport, connect_timeout, engine_algorithms};
+use crate::link::{
+    Counters, Link, Progress, Startup, Transport, connect_timeout, engine_algorithms,
+};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use attached::Attached;
@@ -99,8 +102,11 @@ struct Shared {
     driver: mpsc::UnboundedSender<Message>,
     ended: watch::Receiver<Option<Ended>>,
     env: EnvVerdicts,
+    startup: Arc<Startup>,
     /// What `SendEnv` and `SetEnv` say.
     settings_env: Vec<(String, String)>,
+    /// What the program sets for every command.
+    config_env: Vec<(OsString, OsString)>,
     /// The session that this one's connection goes through.
     via: Mutex<Option<Session>>,
     leases: Leases,
@@ -273,7 +279,9 @@ impl Session {
             driver,
             ended,
             env: EnvVerdicts::default(),
+            startup: Arc::default(),
             settings_env,
+            config_env: config.env,
             via: Mutex::new(via),
             leases: Leases::new(membership.changed),
             counters,
@@ -437,9 +445,18 @@ impl Session {
         &self.shared.env
     }
 
+    /// What is known of how the account's shell starts.
+    fn startup(&self) -> &Arc<Startup> {
+        &self.shared.startup
+    }
+
     /// Whether the remote may use an agent of this side.
     fn forwards_agent(&self) -> bool {
         crate::link::forwarded_agent(self.host()).is_some()
+    }
+
+    fn config_env(&self) -> &[(OsString, OsString)] {
+        &self.shared.config_env
     }
 
     fn settings_env(&self) -> &[(String, String)] {

@@ -1,17 +1,17 @@
 //! How a [`Command`] is put on a channel: what is sent, in which order, and the line that runs it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::child::{Child, Copies};
 use super::command::{Command, What};
 use super::group;
+use super::line::{Line, Marks};
 use super::running::{Guard, Ready, Running};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::Request;
-use crate::quote;
+use crate::link::{Request, Stream};
 
 impl Command {
     /// Starts it on a channel of its own.
@@ -37,8 +37,9 @@ impl Command {
         }
         self.send_settings_env(&mut ready);
         let prefix = self.send_env(&mut ready).await?;
-        if let (What::Subsystem(_), Some(pair)) = (&self.what, prefix.first()) {
-            let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
+        if let What::Subsystem(_) = &self.what
+            && let Some(name) = self.lacks(&prefix)
+        {
             return Err(Error::new(
                 ErrorKind::ChannelRefused,
                 "run",
@@ -53,21 +54,31 @@ impl Command {
             // A terminal is hung up, and its one stream has no room for the wrapper's line. A
             // subsystem has no line to wrap.
             (true, Some(_), _) | (true, None, What::Subsystem(_)) => Guard::Channel,
+            (true, None, _) if self.verbatim => Guard::Channel,
             (true, None, _) => Guard::Group,
         };
         let running = ready.run(guard, self.kill_grace);
         let channel = &running.channel;
-        let guarded = running.is_guarded_by_group();
-        let token = guarded.then(group::token);
-        if let Some(token) = &token {
-            channel.inbox().expect_marker(token.clone());
+        let marks = self.marks(running.is_guarded_by_group());
+        for (stream, wanted) in [
+            (Stream::Stdout, marks.stdout),
+            (Stream::Stderr, marks.stderr),
+        ] {
+            if wanted {
+                let startup = self.session.startup();
+                let token = marks.token.clone();
+                channel.inbox().expect_marker(stream, token, startup);
+            }
+        }
+        let Line { request, in_front } = self.spelled(&prefix, &marks);
+        if let Some(in_front) = in_front {
+            channel.outbox().push(in_front);
         }
         let stdin = self.stdin.unwrap_or(stdin);
         if stdin == Stdio::Null {
             // EOF right behind the command, without a round trip between.
             let _ = channel.outbox().close();
         }
-        let request = self.request(&prefix, token.as_deref());
         let mut has_pty = false;
         let granted = match &self.pty {
             None => channel.ask(request).await?,
@@ -182,7 +193,7 @@ impl Command {
         if self.current_dir.as_deref().is_some_and(has_nul) {
             return refuse("the directory".into());
         }
-        for (name, value) in &self.env {
+        for (name, value) in self.variables() {
             if has_nul(name) || has_nul(value) {
                 return refuse(format!("the variable {name:?}"));
             }
@@ -199,10 +210,25 @@ impl Command {
         Ok(())
     }
 
+    /// The first variable that was set for this very command, of those that the server did not take.
+    fn lacks<'a>(&self, prefix: &'a [Vec<u8>]) -> Option<&'a [u8]> {
+        let mut names = prefix
+            .iter()
+            .filter_map(|pair| pair.split(|b| *b == b'=').next());
+        names.find(|name| self.env.iter().any(|(own, _)| own.as_bytes() == *name))
+    }
+
+    /// What the session sets for every command, but for what this one sets itself, and that.
+    fn variables(&self) -> impl Iterator<Item = &(OsString, OsString)> {
+        let common = self.session.config_env().iter();
+        let common = common.filter(|(name, _)| !self.env.iter().any(|(own, _)| own == name));
+        common.chain(&self.env)
+    }
+
     /// Sends what `SendEnv` and `SetEnv` say, but for what the command sets itself.
     fn send_settings_env(&self, ready: &mut Ready) {
         for (name, value) in self.session.settings_env() {
-            if self.env.iter().any(|(own, _)| own == name.as_str()) {
+            if self.variables().any(|(own, _)| own == name.as_str()) {
                 continue;
             }
             ready.prepare().tell(Request::Env {
@@ -216,7 +242,7 @@ impl Command {
     async fn send_env(&self, ready: &mut Ready) -> Result<Vec<Vec<u8>>> {
         let mut prefix = Vec::new();
         let verdicts = self.session.env_verdicts();
-        for (name, value) in &self.env {
+        for (name, value) in self.variables() {
             let pair = || [name.as_bytes(), b"=", value.as_bytes()].concat();
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
                 // The engine sends UTF-8 only.
@@ -242,56 +268,17 @@ impl Command {
         Ok(prefix)
     }
 
-    /// The request that starts the command, with what must go in front of it.
-    fn request(&self, env: &[Vec<u8>], token: Option<&str>) -> Request {
-        let mut script = String::new();
-        let mut args: Vec<&[u8]> = Vec::new();
-        if let Some(token) = token {
-            script += &group::announce(token);
+    /// Which streams say where the command's own output begins; `guarded` if its process group must
+    /// be told.
+    fn marks(&self, guarded: bool) -> Marks {
+        let startup = self.session.startup();
+        let may = !self.verbatim
+            && self.pty.is_none()
+            && matches!(self.what, What::Program(_) | What::Line(_));
+        Marks {
+            token: group::token(),
+            stdout: may && startup.wants_mark(),
+            stderr: guarded || (may && startup.wants_mark_on_stderr()),
         }
-        if let Some(directory) = &self.current_dir {
-            script += "CDPATH= cd -- \"$1\" && shift && ";
-            // To cd, \"-\" is the directory before.
-            args.push(match directory.as_bytes() {
-                b"-" => b"./-",
-                other => other,
-            });
-        }
-        let bare = script.is_empty() && env.is_empty();
-        match &self.what {
-            What::Login if bare => return Request::Shell,
-            What::Subsystem(name) => return Request::Subsystem(name.clone()),
-            What::Line(line) if bare => return Request::Exec(line.as_bytes().to_vec()),
-            What::Program(program) => {
-                script += "exec \"$@\"";
-                args.push(program.as_bytes());
-                args.extend(self.args.iter().map(|arg| arg.as_bytes()));
-            }
-            What::Line(line) => {
-                script += "exec \"${SHELL:-sh}\" -c \"$1\"";
-                args.push(line.as_bytes());
-            }
-            What::Login => script += "exec \"${SHELL:-sh}\" -l",
-        }
-        let mut words: Vec<&[u8]> = Vec::new();
-        if !env.is_empty() {
-            words.push(b"env");
-            words.extend(env.iter().map(Vec::as_slice));
-        }
-        // In front of a name with "=", `env` would take the program for one more variable.
-        let ambiguous = !env.is_empty()
-            && matches!(&self.what, What::Program(name) if name.as_bytes().contains(&b'='));
-        let plain_words = !ambiguous && script == "exec \"$@\"";
-        if !plain_words {
-            words.extend([&b"sh"[..], b"-c", script.as_bytes(), b"sh"]);
-        }
-        words.extend(args);
-        let line = quote::command_line(&words);
-        // `exec`, so that signals and the way it ends are the command's, not a shell's.
-        Request::Exec(if line.starts_with(b"exec ") {
-            line
-        } else {
-            [b"exec ", &line[..]].concat()
-        })
     }
 }

@@ -8,6 +8,7 @@ from typing import Literal, Optional, Union
 
 from rmux import _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
+from rmux._command import Env
 from rmux._handle import Handle, opened_pool
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -60,6 +61,7 @@ class Pool(Handle):
         danger_accept_any_host_key: bool = False,
         connect_timeout: Optional[float] = None,
         answer_timeout: Optional[float] = None,
+        env: Optional[Env] = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
         max_connections: Optional[int] = None,
@@ -110,6 +112,7 @@ class Pool(Handle):
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
             answer_timeout=answer_timeout,
+            env=env,
             callbacks=callbacks,
             observer=observer,
             background=background,

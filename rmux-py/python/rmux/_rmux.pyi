@@ -81,6 +81,7 @@ class Session:
         env: list[tuple[bytes, bytes]],
         cwd: bytes | None,
         timeout: float | None,
+        verbatim: bool,
     ) -> Operation: ...
     def spawn(
         self,
@@ -92,6 +93,7 @@ class Session:
         env: list[tuple[bytes, bytes]],
         cwd: bytes | None,
         pty: tuple[str, int, int, bool] | None,
+        verbatim: bool,
     ) -> Operation: ...
     def release(self) -> None: ...
     def close(self) -> Operation: ...

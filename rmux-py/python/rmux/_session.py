@@ -47,6 +47,7 @@ def connect(
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
     answer_timeout: Optional[float] = None,
+    env: Optional[Env] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Session:
     """Connects to ``host``: ``name``, ``user@name`` or ``ssh://user@name:port``.
@@ -69,6 +70,7 @@ def connect(
     - ``answer_timeout``: in seconds, how long the server may take to answer the request for a channel
       or to run something on it; 60 unless set, 0 waits for ever. Past that the call raises
       :class:`TimedOut`, and the session goes on. A slow network does not count.
+    - ``env``: environment variables for every command, as ``env`` of :meth:`Session.run` is for one.
 
     - ``agent_key``: whether to give a key that let the user in to the agent. Asked only where
       ``AddKeysToAgent`` is ``ask``.
@@ -109,6 +111,7 @@ def connect(
         danger_accept_any_host_key=danger_accept_any_host_key,
         connect_timeout=connect_timeout,
         answer_timeout=answer_timeout,
+        env=env,
         callbacks=callbacks,
         observer=observer,
         background=background,
@@ -161,6 +164,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -175,6 +179,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -189,6 +194,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -202,6 +208,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -214,6 +221,11 @@ class Session(Handle):
         Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
         :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
         killed and :class:`CommandTimedOut` is raised; Ctrl-C kills it too.
+
+        What the account's start-up files print before the command is no output. ``verbatim`` sends
+        the command and nothing else, and hands on all that comes, as ``ssh`` does: for servers
+        that run something else than a shell. Killing it is then a request that a server may
+        ignore.
         """
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
@@ -222,6 +234,7 @@ class Session(Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             timeout=timeout,
+            verbatim=verbatim,
         )
         with told(args, timeout):
             ended = operation.wait()
@@ -238,6 +251,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -254,6 +268,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -270,6 +285,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -285,6 +301,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -293,7 +310,8 @@ class Session(Handle):
         """Starts a command and returns while it runs.
 
         Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
-        it in a terminal, where standard error is part of standard output.
+        it in a terminal, where standard error is part of standard output. ``verbatim`` is as in
+        :meth:`run`.
         """
         codec = Text.wanted(text, encoding, errors)
         host = self._host.name
@@ -305,6 +323,7 @@ class Session(Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             pty=terminal(pty),
+            verbatim=verbatim,
         ).wait()
         return Popen(args, native, text=codec, bufsize=bufsize, host=host)
 

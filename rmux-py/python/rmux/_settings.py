@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Optional, Union
 
 from rmux import _rmux
 from rmux._background import Background
+from rmux._command import Env, variables
 from rmux._errors import Error, exception
 from rmux._prompts import Callbacks
 
@@ -134,6 +135,7 @@ class Connecting(NamedTuple):
     host_key_policy: Optional[str]
     connect_timeout: Optional[float]
     answer_timeout: Optional[float]
+    env: list[tuple[bytes, bytes]]
     answers: list[str]
     on_event: Optional[Callable[..., None]]
     on_question: Optional[Callable[[_rmux.Question], None]]
@@ -147,6 +149,7 @@ def connecting(
     danger_accept_any_host_key: bool,
     connect_timeout: Optional[float],
     answer_timeout: Optional[float],
+    env: Optional[Env],
     callbacks: Callbacks,
     observer: Optional[Observer],
     background: Background,
@@ -166,6 +169,7 @@ def connecting(
         policy,
         connect_timeout,
         answer_timeout,
+        variables(env),
         list(callbacks),
         None if observer is None else observer.sink(),
         background.sink() if "host_keys" in callbacks else None,

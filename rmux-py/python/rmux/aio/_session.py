@@ -54,6 +54,7 @@ def connect(
     danger_accept_any_host_key: bool = False,
     connect_timeout: Optional[float] = None,
     answer_timeout: Optional[float] = None,
+    env: Optional[Env] = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Opening[Session]:
     """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
@@ -93,6 +94,7 @@ def connect(
             danger_accept_any_host_key=danger_accept_any_host_key,
             connect_timeout=connect_timeout,
             answer_timeout=answer_timeout,
+            env=env,
             callbacks=callbacks,
             observer=observer,
             background=background,
@@ -162,6 +164,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -176,6 +179,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -190,6 +194,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -203,6 +208,7 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -223,6 +229,7 @@ class Session(Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             timeout=timeout,
+            verbatim=verbatim,
         )
         with told(args, timeout):
             ended = await settle(operation)
@@ -239,6 +246,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -254,6 +262,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -269,6 +278,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -283,6 +293,7 @@ class Session(Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -293,7 +304,9 @@ class Session(Handle):
         it in a terminal, where standard error is part of standard output.
         """
         return Opening(
-            self._popen(args, stdin, stdout, stderr, env, cwd, pty, text, encoding, errors)
+            self._popen(
+                args, stdin, stdout, stderr, env, cwd, pty, verbatim, text, encoding, errors
+            )
         )
 
     async def _popen(
@@ -305,6 +318,7 @@ class Session(Handle):
         env: Optional[Env],
         cwd: Optional[Word],
         pty: Union[Pty, bool],
+        verbatim: bool,
         text: bool,
         encoding: Optional[str],
         errors: Optional[str],
@@ -320,6 +334,7 @@ class Session(Handle):
                 env=_command.variables(env),
                 cwd=_command.directory(cwd),
                 pty=terminal(pty),
+                verbatim=verbatim,
             )
         )
         return Popen(args, native, text=codec, host=host)
