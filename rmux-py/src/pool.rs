@@ -29,7 +29,6 @@ impl Pool {
     #[pyo3(signature = (
         wanted, connecting, *, linger, max_connections, max_connections_per_host, acquire_timeout
     ))]
-    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
         wanted: Wanted,

@@ -19,6 +19,7 @@ use super::further::{Further, IDLE};
 use super::lane::Lane;
 use super::member::{Home, LinkId, Member, News, NoWay};
 use super::running::Ready;
+use super::shutdown::Shutting;
 use super::stop::{Errand, PID_LIMIT, Stop};
 use super::{Held, Shared};
 use crate::error::{Error, ErrorKind, RemoteEnd, Result};
@@ -126,11 +127,8 @@ pub(super) struct Driver {
     farewells: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The server closes channels that are not used: none is opened ahead until the next command.
     spares_die: bool,
-    /// No new work is taken, and until when what runs may go on.
-    shutting: bool,
-    shut_by: Option<Instant>,
-    /// Who wants to know what was cut off.
-    told: Vec<oneshot::Sender<usize>>,
+    /// Set once no new work is taken.
+    shutting: Option<Shutting>,
 }
 
 impl Driver {
@@ -150,9 +148,7 @@ impl Driver {
             dialling: FuturesUnordered::new(),
             farewells: FuturesUnordered::new(),
             spares_die: false,
-            shutting: false,
-            shut_by: None,
-            told: Vec::new(),
+            shutting: None,
         }
     }
 
@@ -171,15 +167,20 @@ impl Driver {
         while !closing || !self.signals.is_empty() || self.promises() {
             let was_closing = closing;
             let wake = self.wake_at();
+            let shut_by = self.shutting.as_ref().and_then(Shutting::deadline);
             tokio::select! {
                 message = messages.recv(), if !closing || !messages.is_closed() => match message {
-                    Some(Message::Channel(wanted)) if closing || self.shutting => {
+                    Some(Message::Channel(wanted)) if closing || self.shutting.is_some() => {
                         let _ = wanted.reply.send(Err(self.closed()));
                     }
-                    Some(Message::Dial(_, _, wanted)) if self.shutting => {
+                    Some(Message::Dial(_, _, wanted)) if self.shutting.is_some() => {
                         let _ = wanted.send(Err(self.closed()));
                     }
-                    Some(Message::Shutdown(until, told)) => self.shut(until, told),
+                    Some(Message::Shutdown(until, told)) => {
+                        self.shutting.get_or_insert_default().ask(until, told);
+                        // What is only kept warm is no work.
+                        self.shared.short.notify_one();
+                    }
                     Some(Message::Channel(wanted)) => {
                         self.spares_die = false;
                         self.queue(wanted);
@@ -239,7 +240,7 @@ impl Driver {
                 }
                 () = sleep_until(wake), if !closing => self.tend(),
                 Some(()) = self.farewells.next() => {}
-                () = sleep_until(self.shut_by), if !closing => closing = true,
+                () = sleep_until(shut_by), if !closing => closing = true,
                 // What ends without a word: a way to another host.
                 () = counters.ended() => {}
                 () = sleep_until(self.unused_until), if !closing => {
@@ -254,12 +255,11 @@ impl Driver {
                 },
                 () = &mut patience, if closing => break,
             }
-            closing |= self.shutting && !self.has_work();
+            closing |= self.shutting.is_some() && !self.has_work();
             self.note();
             if closing && !was_closing {
-                let cut_off = self.in_use();
-                for told in self.told.drain(..) {
-                    let _ = told.send(cut_off);
+                if let Some(shutting) = self.shutting.take() {
+                    shutting.tell(self.in_use());
                 }
                 self.settle(&self.closed());
                 self.further.give_up();
@@ -277,18 +277,6 @@ impl Driver {
         on_end(&Ended::Closed);
         self.shared.leave_via();
         ended.send_replace(Some(Ended::Closed));
-    }
-
-    /// Takes no new work from now on. The earliest deadline counts.
-    fn shut(&mut self, until: Option<Instant>, told: Option<oneshot::Sender<usize>>) {
-        self.shutting = true;
-        self.shut_by = match (self.shut_by, until) {
-            (Some(before), Some(until)) => Some(before.min(until)),
-            (before, until) => before.or(until),
-        };
-        self.told.extend(told);
-        // What is only kept warm is no work.
-        self.shared.short.notify_one();
     }
 
     /// How many channels are ready.

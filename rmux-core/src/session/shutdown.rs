@@ -23,6 +23,36 @@ pub struct CutOff {
     pub channels: usize,
 }
 
+/// A session takes no new work, and ends when nothing runs any more.
+#[derive(Debug, Default)]
+pub(super) struct Shutting {
+    /// Until when what runs may go on: the earliest that was asked for.
+    until: Option<Instant>,
+    /// Who wants to know how many channels were cut off.
+    told: Vec<oneshot::Sender<usize>>,
+}
+
+impl Shutting {
+    pub(super) fn ask(&mut self, until: Option<Instant>, told: Option<oneshot::Sender<usize>>) {
+        self.until = match (self.until, until) {
+            (Some(before), Some(until)) => Some(before.min(until)),
+            (before, until) => before.or(until),
+        };
+        self.told.extend(told);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(super) fn tell(self, cut_off: usize) {
+        for told in self.told {
+            // Who gave up does not want to know.
+            let _ = told.send(cut_off);
+        }
+    }
+}
+
 impl Session {
     /// Refuses new work with [`Closed`](crate::ErrorKind::Closed) from now on, waits for what runs, but
     /// not longer than `limit`, and closes the session then, as [`close`](Self::close) does. Returns what
