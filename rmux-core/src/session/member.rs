@@ -33,6 +33,12 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How long to wait before more is asked for than the server has ever granted at a time.
 const PROBE: Duration = Duration::from_secs(5);
 
+/// How long a channel that has ended may still count with the server, at least and at most. OpenSSH
+/// frees its place only after it has read all that came with our word that the channel is closed; a
+/// request for the next one that comes along is refused, and the engine keeps half a KiB for each
+/// refusal.
+const FADING: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
 /// How many refusals in a row are believed although a channel was granted before.
 const REFUSALS: u32 = 15;
 
@@ -74,6 +80,10 @@ pub(super) struct Member {
     urgent: VecDeque<oneshot::Sender<Result<Ready>>>,
     opening: FuturesUnordered<Opening>,
     ends: FuturesUnordered<End>,
+    /// Those of a server with no more room that have just ended.
+    fading: FuturesUnordered<Pin<Box<Sleep>>>,
+    /// How long they take to count no more: longer after each refusal that should not have been.
+    fade: Duration,
     /// Held by channels that were handed out for commands to guard, until those are in `guarded`.
     promised: Vec<Weak<()>>,
     /// Commands to kill when the session is closed.
@@ -111,6 +121,8 @@ impl Member {
             urgent: VecDeque::new(),
             opening: FuturesUnordered::new(),
             ends: FuturesUnordered::new(),
+            fading: FuturesUnordered::new(),
+            fade: FADING.0,
             promised: Vec::new(),
             guarded: Vec::new(),
             epoch: 0,
@@ -135,12 +147,18 @@ impl Member {
         if let Poll::Ready(Some(_)) = self.ends.poll_next_unpin(cx) {
             (self.full, self.refusals) = (false, 0);
             self.epoch += 1;
+            if self.ceiling.is_some() {
+                self.fading.push(Box::pin(tokio::time::sleep(self.fade)));
+            }
             self.bulk.retain(|inbox| !inbox.is_over());
             self.guarded.retain(|channel| {
                 channel
                     .upgrade()
                     .is_some_and(|channel| !channel.inbox().is_over())
             });
+            return Poll::Ready(News::Changed);
+        }
+        if let Poll::Ready(Some(())) = self.fading.poll_next_unpin(cx) {
             return Poll::Ready(News::Changed);
         }
         while let Poll::Ready(Some(opened)) = self.opening.poll_next_unpin(cx) {
@@ -178,6 +196,7 @@ impl Member {
 
     fn granted(&mut self, channel: Channel, end: End) {
         (self.granted, self.refusals) = (true, 0);
+        self.fade = (self.fade - self.fade / 64).max(FADING.0);
         self.ends.push(end);
         self.spares.push(channel);
         if self.ends.len() > self.most {
@@ -188,6 +207,9 @@ impl Member {
     }
 
     fn refused(&mut self, epoch: u64, why: String) -> News {
+        if self.ends.len() < self.most {
+            self.fade = (self.fade * 2).min(FADING.1);
+        }
         if epoch < self.epoch {
             // A channel has ended since this one was asked for: there may be room now.
             return News::Changed;
@@ -235,7 +257,7 @@ impl Member {
 
     /// Whether the server may grant more channels than there are and were asked for.
     pub(super) fn has_room(&self) -> bool {
-        let asked_for = self.ends.len() + self.opening.len();
+        let asked_for = self.ends.len() + self.fading.len() + self.opening.len();
         !self.full && self.ceiling.is_none_or(|ceiling| asked_for < ceiling)
     }
 

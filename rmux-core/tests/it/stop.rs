@@ -7,7 +7,7 @@ use rmux_testkit::relay::{Direction, Relay};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::AsyncReadExt;
 
-use crate::fixture::{connect, eventually, relayed, runs, session, within};
+use crate::fixture::{config, connect, eventually, relayed, runs, session, within};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -132,7 +132,7 @@ async fn a_lost_link_settles_at_once_and_is_not_confirmed() {
 #[tokio::test]
 async fn a_command_that_was_not_started_has_no_remote_end() {
     let sshd = Sshd::builder().option("MaxSessions", "1").start();
-    let session = session(&sshd).await;
+    let session = connect(config(&sshd).max_links(1)).await;
     let mut holder = ready(&session, "echo ready; exec cat", false).await;
     let mut command = session.command("true");
     command.timeout(Duration::from_millis(500));
@@ -147,7 +147,7 @@ async fn a_command_that_was_not_started_has_no_remote_end() {
 #[tokio::test]
 async fn without_a_channel_to_spare_only_a_server_that_obeys_confirms() {
     let sshd = Sshd::builder().option("MaxSessions", "1").start();
-    let session = session(&sshd).await;
+    let session = connect(config(&sshd).max_links(1)).await;
     // It ends by itself in the end: sshd counts it until then, whoever has closed its channel.
     let mut command = session.shell("exec sleep 16.207");
     command
