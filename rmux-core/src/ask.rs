@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::prompt::{
     AgentKeyPrompt, HostKeyPrompt, HostKeysPrompt, KeyFingerprint, KeyboardInteractivePrompt,
-    PassphrasePrompt, PasswordPrompt, Prompter, Question,
+    OpenQuestion, OpenQuestions, PassphrasePrompt, PasswordPrompt, Prompter, Question,
 };
 use crate::secret::Secret;
 
@@ -17,6 +17,7 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub(crate) struct Asker {
     prompter: Option<Arc<dyn Prompter>>,
+    questions: OpenQuestions,
     host: String,
     user: String,
     deadline: Deadline,
@@ -32,11 +33,18 @@ impl Asker {
     ) -> Self {
         Self {
             prompter: prompter.filter(|_| !host.batch_mode),
+            questions: OpenQuestions::default(),
             host: host.name.clone(),
             user: host.user.clone(),
             deadline,
             asked: Arc::default(),
         }
+    }
+
+    /// The same, with its questions counted among these while they are open.
+    pub(crate) fn counted_by(mut self, questions: &OpenQuestions) -> Self {
+        self.questions = questions.clone();
+        self
     }
 
     /// The deadline of the attempt.
@@ -54,11 +62,12 @@ impl Asker {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Who is asked, and the pause that lasts as long as the question.
-    fn begin(&self) -> Option<(&dyn Prompter, Pause)> {
+    /// Who is asked, and what lasts as long as the question: the deadline's pause, and its being open
+    /// for others who wait for the connection.
+    fn begin(&self) -> Option<(&dyn Prompter, (Pause, OpenQuestion))> {
         let prompter = self.prompter.as_deref()?;
         self.asked.store(true, Ordering::Relaxed);
-        Some((prompter, self.deadline.pause()))
+        Some((prompter, (self.deadline.pause(), self.questions.open())))
     }
 
     /// Whether to trust a host key.

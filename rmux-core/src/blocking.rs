@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
@@ -20,6 +21,7 @@ pub use files::{File, Files, ReadDir};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fan_out::{self, FanOut, HostEvent, HostOutput};
 use crate::host::{Host, HostSpec};
 use crate::pool::{self, PoolStats};
 use crate::session::{
@@ -103,6 +105,26 @@ impl Pool {
         self.0.sessions().into_iter().map(Session).collect()
     }
 
+    /// As [`Pool::fan_out`](crate::Pool::fan_out). What it makes is waited for by
+    /// [`HostOutputs::from`] or [`HostEvents::from`].
+    ///
+    /// ```no_run
+    /// # fn example() -> rmux_core::Result<()> {
+    /// use rmux_core::Config;
+    /// use rmux_core::blocking::{HostOutputs, Pool};
+    ///
+    /// let pool = Pool::new(Config::new());
+    /// let fan_out = pool.fan_out(["web1", "web2"]).fail_fast(true);
+    /// for output in HostOutputs::from(fan_out.run(|session| session.command("uptime"))) {
+    ///     let output = output?;
+    ///     println!("{}: {}", output.host, output.result?.status);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn fan_out<H: Into<String>>(&self, hosts: impl IntoIterator<Item = H>) -> FanOut {
+        self.0.fan_out(hosts)
+    }
+
     /// As [`Pool::close`](crate::Pool::close).
     ///
     /// # Errors
@@ -125,6 +147,65 @@ impl Pool {
         self.0.stats()
     }
 }
+
+/// A stream of a [`FanOut`], for blocking code.
+macro_rules! host_iterator {
+    ($name:ident, $item:ty) => {
+        #[doc = concat!("[`", stringify!($name), "`](crate::", stringify!($name), ") for blocking")]
+        /// code: an iterator. Its items are errors only where [`runtime`] fails, and that one is then
+        /// the last.
+        #[derive(Debug)]
+        pub struct $name(Option<fan_out::$name>);
+
+        impl $name {
+            /// Gives all up, without waiting: what was begun or was not is then told as cancelled.
+            pub fn cancel(&self) {
+                if let Some(stream) = &self.0 {
+                    stream.cancel();
+                }
+            }
+
+            /// Gives all up, and waits for its end.
+            ///
+            /// # Errors
+            /// Those of [`runtime`].
+            pub fn close(mut self) -> Result<()> {
+                if let Some(stream) = self.0.take() {
+                    runtime()?.block_on(stream.close());
+                }
+                Ok(())
+            }
+        }
+
+        impl From<fan_out::$name> for $name {
+            fn from(stream: fan_out::$name) -> Self {
+                Self(Some(stream))
+            }
+        }
+
+        impl Iterator for $name {
+            type Item = Result<$item>;
+
+            fn next(&mut self) -> Option<Self::Item> {
+                let stream = self.0.as_mut()?;
+                match runtime() {
+                    Ok(runtime) => runtime.block_on(stream.next()).map(Ok),
+                    Err(error) => {
+                        self.0 = None;
+                        Some(Err(error))
+                    }
+                }
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.0.as_ref().map_or((0, Some(0)), Stream::size_hint)
+            }
+        }
+    };
+}
+
+host_iterator!(HostOutputs, HostOutput);
+host_iterator!(HostEvents, HostEvent);
 
 /// A [`Session`](crate::Session) for blocking code.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::SessionEvent;
-use crate::prompt::Prompter;
+use crate::prompt::{OpenQuestions, Prompter};
 use crate::secret::Secret;
 
 /// Times are added to the clock, so none may be without bound.
@@ -113,6 +113,7 @@ pub struct Config {
     pub(crate) password: Option<Secret>,
     pub(crate) host_key_policy: Option<HostKeyPolicy>,
     pub(crate) prompter: Option<Arc<dyn Prompter>>,
+    pub(crate) questions: OpenQuestions,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) keepalive: Option<(Duration, u32)>,
     pub(crate) answer_timeout: Duration,
@@ -142,6 +143,7 @@ impl Default for Config {
             password: None,
             host_key_policy: None,
             prompter: None,
+            questions: OpenQuestions::default(),
             connect_timeout: None,
             keepalive: None,
             answer_timeout: Duration::from_secs(60),
@@ -419,6 +421,7 @@ impl Config {
                 .host_key_policy
                 .filter(|policy| *policy != HostKeyPolicy::DangerAcceptAny),
             prompter: self.prompter.clone(),
+            questions: self.questions.clone(),
             connect_timeout: self.connect_timeout,
             keepalive: self.keepalive,
             answer_timeout: self.answer_timeout,

@@ -27,6 +27,7 @@ mod config;
 mod deadline;
 mod error;
 mod event;
+mod fan_out;
 mod files;
 mod host;
 mod link;
@@ -46,6 +47,7 @@ mod trust;
 pub use config::{Config, ConfigFile, FurtherLogins, HostKeyPolicy, MatchExec, WhenFull};
 pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
+pub use fan_out::{FanOut, HostEvent, HostEvents, HostOutput, HostOutputs, HostStep};
 pub use files::{
     DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath,
     WriteOptions,

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
+use tokio::sync::watch;
+
 use crate::error::Result;
 use crate::secret::Secret;
 
@@ -164,5 +166,38 @@ pub trait Prompter: Send + Sync + 'static {
     ) -> Answer<'a, Option<Vec<Secret>>> {
         let _ = prompt;
         Box::pin(async { Ok(None) })
+    }
+}
+
+/// How many questions are open, for who must not count the time meanwhile. Clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenQuestions(watch::Sender<usize>);
+
+/// A question that is open until this is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenQuestion(OpenQuestions);
+
+impl OpenQuestions {
+    /// One more.
+    pub(crate) fn open(&self) -> OpenQuestion {
+        self.0.send_modify(|open| *open += 1);
+        OpenQuestion(self.clone())
+    }
+
+    /// How many there are, from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<usize> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for OpenQuestions {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Drop for OpenQuestion {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|open| *open -= 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The shared cases: requests and what must come of them, the same for every language. The
 //! schema is in `cases/README.md`. Must not know how a request is carried out.
 
+pub mod fanning;
 pub mod pooling;
 pub mod resolving;
 
@@ -208,6 +209,7 @@ enum Kind {
     Run,
     Resolve,
     Pool,
+    FanOut,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case

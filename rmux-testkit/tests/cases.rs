@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmux_testkit::KeyKind;
-use rmux_testkit::cases::{self, Case, Command, End, Target, pooling, resolving};
+use rmux_testkit::cases::{self, Case, Command, End, Target, fanning, pooling, resolving};
 use rmux_testkit::embedded::EmbeddedServer;
 use rmux_testkit::sshd::Sshd;
 
@@ -47,6 +47,7 @@ fn names_are_unique_and_every_subject_is_there() {
         assert_eq!(is_error, case.target != Target::Server, "{}", case.name);
     }
     assert!(resolving::all().len() > 30 && pooling::all().len() > 5);
+    assert!(fanning::all().len() > 5);
 }
 
 #[test]

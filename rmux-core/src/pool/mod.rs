@@ -129,6 +129,11 @@ impl Pool {
             .collect()
     }
 
+    /// How many questions of connecting are open.
+    pub(crate) fn questions(&self) -> watch::Receiver<usize> {
+        self.0.config.questions.watch()
+    }
+
     /// The connected sessions, and how many hosts there are on the way to each.
     fn connected(&self) -> Vec<(usize, Session)> {
         let places = self.0.places();

@@ -129,7 +129,7 @@ impl Child {
     }
 
     /// Ends it as dropping it would, and waits for what comes of it.
-    pub(super) async fn end(&self) -> RemoteEnd {
+    pub(crate) async fn end(&self) -> RemoteEnd {
         match self.stop(self.running.grace()).await {
             Ok(stopped) => stopped.remote_end,
             Err(error) => error.remote_end().unwrap_or(RemoteEnd::Unconfirmed),

@@ -272,6 +272,11 @@ impl Command {
         self.start([Stdio::Piped; 3]).await
     }
 
+    /// What is to be sent as standard input.
+    pub(crate) fn given_input(&self) -> Bytes {
+        self.input.clone()
+    }
+
     /// Whether losing the child must end the command.
     pub(super) fn kills(&self) -> bool {
         self.kill_on_drop

@@ -244,6 +244,7 @@ impl Session {
         };
         let deadline = Deadline::after(connect_timeout(&host, &config));
         let asker = Asker::new(&host, config.prompter.clone(), deadline);
+        let asker = asker.counted_by(&config.questions);
         let way = match &via {
             Some(via) => Some(via.dial(&host, &asker).await?),
             None => None,

@@ -1,6 +1,7 @@
 //! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
-//! pool in `pooling`.
+//! pool in `pooling`, of a fan-out in `fanning`.
 
+mod fanning;
 mod pooling;
 mod resolving;
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod blocking;
 mod cases;
 mod dialing;
+mod fan_out;
 mod files;
 mod fixture;
 mod half_open;

@@ -31,6 +31,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("sftp", 5),
     ("transfer", 5),
     ("control", 6),
+    ("fan_out", 6),
     ("relay", 6),
     ("remote", 6),
     ("workspace", 6),
