@@ -13,21 +13,14 @@ import rmux
 from rmux import aio
 
 
-async def run(pool: aio.Pool, host: str, command: str) -> str:
-    try:
-        # Leaving the block gives the session back; others may still use it.
-        async with pool.session(host) as session:
-            done = await session.run(command, check=True, text=True, timeout=60)
-            return f"{host}: {done.stdout.strip()}"
-    except rmux.Error as error:
-        return f"{host}: failed: {error}"
-
-
 async def main(command: str, hosts: list[str]) -> None:
     # After its last use, a session stays for a minute.
     async with aio.Pool(linger=60) as pool:
-        for line in await asyncio.gather(*(run(pool, host, command) for host in hosts)):
-            print(line)
+        async for result in pool.run_many(hosts, command, limit=50, timeout=60, text=True):
+            try:
+                print(f"{result.host}: {result.check().stdout.strip()}")
+            except rmux.Error as error:
+                print(f"{result.host}: failed: {error}")
         print(f"{len(pool.sessions())} connections")
 
 

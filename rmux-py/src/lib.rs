@@ -9,6 +9,7 @@
 mod child;
 mod delivery;
 mod error;
+mod fan_out;
 mod fork;
 mod interpreter;
 mod log;
@@ -16,6 +17,7 @@ mod operation;
 mod pipe;
 mod pool;
 mod question;
+mod recipe;
 mod resolve;
 mod session;
 mod settings;
@@ -41,6 +43,8 @@ mod _rmux {
     use crate::child::Child;
     #[pymodule_export]
     use crate::delivery::stop_delivery;
+    #[pymodule_export]
+    use crate::fan_out::HostOutputs;
     #[pymodule_export]
     use crate::log::start_logging;
     #[pymodule_export]

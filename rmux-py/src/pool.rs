@@ -6,6 +6,7 @@ use rmux_core::{Config, Error, ErrorKind};
 use tokio::task::JoinHandle;
 
 use crate::error::checked;
+use crate::fan_out::{HostOutputs, Many};
 use crate::fork::Here;
 use crate::operation::Operation;
 use crate::resolve::Wanted;
@@ -67,6 +68,11 @@ impl Pool {
             Ok(Py::new(py, Session::new(session))?.into_any())
         });
         Ok(operation.on(&named).asking(questions))
+    }
+
+    /// Runs a command on many hosts. It begins with the first result that is waited for.
+    fn run_many(&self, py: Python<'_>, many: Many) -> PyResult<HostOutputs> {
+        HostOutputs::new(py, &self.pool, &self.waiters, many)
     }
 
     /// The sessions that are connected now.

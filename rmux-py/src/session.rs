@@ -1,6 +1,5 @@
 //! A session, and how its commands are begun.
 
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::sync::{Mutex, MutexGuard};
 
@@ -16,6 +15,7 @@ use crate::child::{Child, Running};
 use crate::error::{checked, exception};
 use crate::fork::Here;
 use crate::operation::{Operation, duration};
+use crate::recipe::{Recipe, Variables, Words};
 use crate::settings::limit;
 use crate::stats;
 
@@ -30,19 +30,6 @@ struct Handle {
     /// Wakes who waits for the session's end by this handle.
     given_back: watch::Sender<bool>,
 }
-
-/// What to run: a line for the account's shell, a program and its arguments, or a subsystem.
-#[derive(FromPyObject)]
-pub(crate) enum Words {
-    #[pyo3(transparent)]
-    Line(PyBackedBytes),
-    #[pyo3(transparent)]
-    Program(Vec<PyBackedBytes>),
-    #[pyo3(transparent)]
-    Subsystem(String),
-}
-
-pub(crate) type Variables = Vec<(PyBackedBytes, PyBackedBytes)>;
 
 impl Session {
     pub(crate) fn new(session: rmux_core::Session) -> Self {
@@ -66,35 +53,14 @@ impl Session {
         cwd: Option<&PyBackedBytes>,
         verbatim: bool,
     ) -> rmux_core::Result<Command> {
+        let about = |error: Error| error.with_host(&self.0.host.name);
+        let recipe = Recipe::new(words, env, cwd).map_err(about)?;
         let held = self.held();
-        let invalid = |kind, what| Err(Error::new(kind, "run", what).with_host(&self.0.host.name));
         let Some(session) = &*held else {
-            return invalid(
-                ErrorKind::Closed,
-                "this handle of the session was given back",
-            );
+            let what = "this handle of the session was given back";
+            return Err(about(Error::new(ErrorKind::Closed, "run", what)));
         };
-        let mut command = match words {
-            Words::Line(line) => session.shell(text(line)?),
-            Words::Program(words) => {
-                let Some((program, args)) = words.split_first() else {
-                    let what = "there is no program to run: the list is empty";
-                    return invalid(ErrorKind::InvalidInput, what);
-                };
-                let mut command = session.command(text(program)?);
-                for arg in args {
-                    command.arg(text(arg)?);
-                }
-                command
-            }
-            Words::Subsystem(name) => session.subsystem(name),
-        };
-        for (name, value) in env {
-            command.env(text(name)?, text(value)?);
-        }
-        if let Some(cwd) = cwd {
-            command.current_dir(text(cwd)?);
-        }
+        let mut command = recipe.command(session);
         command.kill_on_drop(true).verbatim(verbatim);
         Ok(command)
     }
@@ -274,7 +240,7 @@ pub(crate) fn ended(status: &ExitStatus) -> (Option<i32>, Option<String>) {
     (status.code(), signal)
 }
 
-fn completed(py: Python<'_>, mut output: Output, host: &str) -> PyResult<Py<PyAny>> {
+pub(crate) fn completed(py: Python<'_>, mut output: Output, host: &str) -> PyResult<Py<PyAny>> {
     let (code, signal) = ended(&output.status);
     let stdout = PyBytes::new(py, &std::mem::take(&mut output.stdout));
     let stderr = PyBytes::new(py, &output.stderr);
@@ -295,26 +261,5 @@ fn stdio(name: &str) -> rmux_core::Result<Stdio> {
             let what = format!("a stream cannot be connected to {name:?}");
             Err(Error::new(ErrorKind::InvalidInput, "run", what))
         }
-    }
-}
-
-/// The words of a command are bytes, as everywhere on POSIX.
-#[cfg(unix)]
-pub(crate) fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
-    use std::os::unix::ffi::OsStrExt as _;
-    Ok(Cow::Borrowed(OsStr::from_bytes(bytes)))
-}
-
-/// The words of a command are Unicode here.
-#[cfg(not(unix))]
-pub(crate) fn text(bytes: &[u8]) -> rmux_core::Result<Cow<'_, OsStr>> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Cow::Borrowed(OsStr::new(text))),
-        Err(error) => Err(Error::new(
-            ErrorKind::InvalidInput,
-            "run",
-            "the command holds bytes that are not UTF-8",
-        )
-        .with_source(error)),
     }
 }

@@ -11,8 +11,9 @@ use crate::delivery::deliver;
 use crate::error::exception;
 use crate::operation::Operation;
 use crate::question::{Answers, Passing};
+use crate::recipe::{Variables, text};
 use crate::resolve::Wanted;
-use crate::session::{Session, Variables, text};
+use crate::session::Session;
 use crate::waiting::Waiters;
 
 /// Prepares a connection.

@@ -41,7 +41,8 @@ from rmux._errors import (
     TimedOut,
     Unsupported,
 )
-from rmux._pool import Pool
+from rmux._hosts import HostResult, HostResults
+from rmux._pool import Pool, run_many
 from rmux._popen import Popen
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -85,6 +86,8 @@ __all__ = [
     "HostKeyRevoked",
     "HostKeyUnknown",
     "HostKeysPrompt",
+    "HostResult",
+    "HostResults",
     "IOFailed",
     "InvalidInput",
     "IsADirectory",
@@ -114,6 +117,7 @@ __all__ = [
     "aio",
     "connect",
     "resolve",
+    "run_many",
 ]
 
 from rmux import aio  # noqa: E402  (it stands on all of the above)

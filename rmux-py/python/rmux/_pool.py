@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union, overload
 
-from rmux import _events, _prompts, _rmux, _settings, _stats
+from rmux import _events, _hosts, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
-from rmux._command import Env
+from rmux._command import Args, Data, Env, Text, Word
 from rmux._handle import Handle, opened_pool
+from rmux._hosts import HostResults
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -137,6 +139,112 @@ class Pool(Handle):
         native = self._native.session(host).wait(None, self._answer)
         return Session(native, self._held, pooled=True)
 
+    @overload
+    def run_many(
+        self,
+        hosts: Iterable[str],
+        args: Args,
+        *,
+        input: Optional[Data] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        text: Literal[False] = False,
+        encoding: None = None,
+        errors: None = None,
+        verbatim: bool = False,
+        limit: int = 32,
+        ordered: bool = True,
+        fail_fast: bool = False,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> HostResults[bytes]: ...
+    @overload
+    def run_many(
+        self,
+        hosts: Iterable[str],
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        text: Literal[True],
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        verbatim: bool = False,
+        limit: int = 32,
+        ordered: bool = True,
+        fail_fast: bool = False,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> HostResults[str]: ...
+    @overload
+    def run_many(
+        self,
+        hosts: Iterable[str],
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        verbatim: bool = False,
+        limit: int = 32,
+        ordered: bool = True,
+        fail_fast: bool = False,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> HostResults[Any]: ...
+    def run_many(
+        self,
+        hosts: Iterable[str],
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        verbatim: bool = False,
+        limit: int = 32,
+        ordered: bool = True,
+        fail_fast: bool = False,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> HostResults[Any]:
+        """Runs a command on many hosts, ``limit`` of them at a time, and gives an iterator of a
+        :class:`HostResult` for each: in the order of ``hosts``, or as they come unless
+        ``ordered``. A host may be named several times. The command is as in :meth:`Session.run`.
+
+        A host fails if it cannot be reached, if its command cannot be run, or if that ends with
+        another exit status than 0. With ``fail_fast`` the first one that fails ends all; the others
+        are then told as :class:`Cancelled`. ``timeout`` is how many seconds each host may take,
+        connecting included, and ``deadline`` how many all together may: what runs then is killed and
+        told as :class:`TimedOut`. The time that callbacks take is not counted.
+
+        As many as ``limit`` are at work or wait for their result to be taken; those behind them
+        begin when it was. Callbacks run in the thread that waits for a result.
+        """
+        codec = Text.wanted(text, encoding, errors)
+        wanted = _hosts.many(
+            hosts,
+            args,
+            codec,
+            input=input,
+            env=env,
+            cwd=cwd,
+            verbatim=verbatim,
+            limit=limit,
+            ordered=ordered,
+            fail_fast=fail_fast,
+            timeout=timeout,
+            deadline=deadline,
+        )
+        native = self._native.run_many(wanted)
+        return HostResults(native, args, codec, self._answer, self)
+
     def sessions(self) -> list[Session]:
         """The sessions that are connected now, those of hosts on the way among them, in no order:
         objects to be given back, like those of :meth:`session`."""
@@ -167,3 +275,13 @@ class Pool(Handle):
         trace: Optional[TracebackType],
     ) -> None:
         self.close()
+
+
+def run_many(hosts: Iterable[str], args: Args, **settings: Any) -> HostResults[Any]:
+    """Runs a command on many hosts: :meth:`Pool.run_many` with a pool of its own.
+
+    The keywords are those of that, and those of :class:`Pool`.
+    """
+    ours = inspect.signature(Pool).parameters
+    pool = Pool(**{name: settings.pop(name) for name in list(settings) if name in ours})
+    return pool.run_many(hosts, args, **settings)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, final
 
+from rmux._hosts import Many
 from rmux._settings import Connecting, Wanted
 
 __all__ = [
     "Child",
+    "HostOutputs",
     "Operation",
     "Pool",
     "Question",
@@ -50,6 +52,11 @@ class Question:
     def over(self) -> Operation: ...
 
 @final
+class HostOutputs:
+    def next(self) -> Operation: ...
+    def close(self) -> Operation: ...
+
+@final
 class Pool:
     def __new__(
         cls,
@@ -62,6 +69,7 @@ class Pool:
         acquire_timeout: float | None,
     ) -> Pool: ...
     def session(self, host: str) -> Operation: ...
+    def run_many(self, many: Many) -> HostOutputs: ...
     def sessions(self) -> list[Session]: ...
     def close(self) -> Operation: ...
     def shutdown(self, timeout: float) -> Operation: ...

@@ -12,10 +12,21 @@ Cancelling a call cancels its work: a command that only the call knows of is kil
 results and settings are those of :mod:`rmux`.
 """
 
-from rmux.aio._pool import Pool
+from rmux.aio._hosts import HostResults
+from rmux.aio._pool import Pool, run_many
 from rmux.aio._popen import Popen
 from rmux.aio._resolve import resolve
 from rmux.aio._session import Session, connect
 from rmux.aio._streams import StreamReader, StreamWriter
 
-__all__ = ["Pool", "Popen", "Session", "StreamReader", "StreamWriter", "connect", "resolve"]
+__all__ = [
+    "HostResults",
+    "Pool",
+    "Popen",
+    "Session",
+    "StreamReader",
+    "StreamWriter",
+    "connect",
+    "resolve",
+    "run_many",
+]
