@@ -1,3 +1,4 @@
+// long: all that the package promises, in one place for people and editors.
 // The public types of rmux. test/typing.mts and test/modules.test.mjs hold them against the code.
 
 import { EventEmitter } from 'node:events';
@@ -313,6 +314,30 @@ export class Pool {
   session(host: string, options?: { signal?: AbortSignal }): Promise<Session>;
 
   /**
+   * Runs a command on many hosts, `options.limit` of them at a time, and tells what came of each: in the
+   * order of `hosts`, or as they come where `options.ordered` is false. A host may be named several times.
+   *
+   * A host fails if it cannot be reached, if its command cannot be run, or if that ends with another exit
+   * code than 0. With `options.failFast` the first one that fails ends all, and the others are told as
+   * `CANCELLED`. The command begins with the first result that is waited for; as many hosts as the limit
+   * are at work or wait for their result to be taken. Leaving the loop, and an aborted `options.signal`,
+   * end all: what runs is killed, and what was not begun is not.
+   *
+   * @throws {RmuxError} `INVALID_INPUT`.
+   */
+  runMany(
+    hosts: string[],
+    command: Command,
+    options: RunManyOptions & { encoding: 'buffer' },
+  ): HostResults<Buffer>;
+  runMany(
+    hosts: string[],
+    command: Command,
+    options?: RunManyOptions & { encoding?: BufferEncoding },
+  ): HostResults<string>;
+  runMany(hosts: string[], command: Command, options?: RunManyOptions): HostResults<string | Buffer>;
+
+  /**
    * The sessions that are connected now, those of hosts on the way among them, in no order: objects to be
    * given back, like those of `session`.
    */
@@ -442,6 +467,53 @@ export interface RunResult<Data = string> {
   exitCode: number | null;
   /** For example `SIGTERM`; null where it exited. */
   signal: string | null;
+}
+
+/** How to run a command on many hosts. */
+export interface RunManyOptions {
+  /** Environment variables, added to the remote account's. */
+  env?: Record<string, string | undefined>;
+  /** Working directory on the remote. */
+  cwd?: string;
+  /** What each command reads. Default: nothing. */
+  input?: string | Uint8Array;
+  /** `buffer`, or how bytes become text. Default: `utf8`. */
+  encoding?: BufferEncoding | 'buffer';
+  /** As for `Session.run`. */
+  verbatim?: boolean;
+  /** How many hosts are at work at a time. Default: 32. */
+  limit?: number;
+  /** Whether results come in the order of the hosts. Default: true. */
+  ordered?: boolean;
+  /** Whether the first host that fails ends all. Default: false. */
+  failFast?: boolean;
+  /**
+   * Milliseconds that each host may take, connecting included; then its command is killed, and it is told
+   * as `TIMED_OUT`. The time that callbacks take is not counted. 0 is no limit, which is the default.
+   */
+  timeout?: number;
+  /** Milliseconds that all may take together, likewise. */
+  deadline?: number;
+  /** Ends all: the iterator then throws an `AbortError`. */
+  signal?: AbortSignal;
+}
+
+/** What came of one host: `result` or `error`. */
+export type HostResult<Data = string> = {
+  /** Which of the hosts it is, counted from 0. */
+  index: number;
+  /** The host as it was named. */
+  host: string;
+} & ({ result: RunResult<Data>; error?: undefined } | { result?: undefined; error: RmuxError });
+
+/** What `Pool.runMany` gives, once. Leaving a `for await` loop ends all, as does `return`. */
+export interface HostResults<Data = string> extends AsyncIterableIterator<HostResult<Data>> {
+  next(): Promise<IteratorResult<HostResult<Data>, undefined>>;
+  /** Ends all, and waits until nothing runs any more that the hosts can still be told of. */
+  return(value?: undefined): Promise<IteratorResult<HostResult<Data>, undefined>>;
+  [Symbol.asyncIterator](): HostResults<Data>;
+  /** As `return`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Where a stream goes: to the child's Node stream, nowhere, or to that of this process. */

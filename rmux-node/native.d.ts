@@ -149,10 +149,33 @@ export interface HostFacts {
   port: number
 }
 
+/** What came of one host of many: `completed` or `failure`. */
+export interface HostOutcome {
+  /** Which of the hosts it is. */
+  index: number
+  /** The host as it was named. */
+  host: string
+  completed?: Completed
+  failure?: Failure
+}
+
 /** A key, as a question shows it. */
 export interface KeyFacts {
   algorithm: string
   fingerprint: string
+}
+
+/** Which hosts, how many at a time, and when to give up. */
+export interface ManySpec {
+  hosts: Array<string>
+  limit?: number
+  /** Whether results come in the order of the hosts. Default: yes. */
+  ordered?: boolean
+  failFast?: boolean
+  /** Milliseconds, for each host. */
+  timeout?: number
+  /** Milliseconds, for all together. */
+  deadline?: number
 }
 
 /** A running command. Letting go of it without waiting for it is as dropping the core's child. */
@@ -186,6 +209,14 @@ export declare class NativeChild {
   resize(columns: number, rows: number): void
 }
 
+/** The results. Letting go of it ends all. */
+export declare class NativeHostOutputs {
+  /** Waits for the next one; settled with a `HostOutcome`, or with null at the end. */
+  next(operation: number): void
+  /** Gives all up; settled with null when it has ended. */
+  close(operation: number): void
+}
+
 /**
  * Sessions that are shared by all who want the same host. Letting go of it ends those that nobody
  * uses.
@@ -193,6 +224,8 @@ export declare class NativeChild {
 export declare class NativePool {
   /** The session of a destination; settled with a `NativeSession`. */
   session(operation: number, destination: string): void
+  /** Runs a command on many hosts. It begins with the first result that is waited for. */
+  runMany(many: ManySpec, command: CommandSpec): NativeHostOutputs | Failure
   /** The sessions that are connected now. */
   sessions(): Array<NativeSession>
   /** Closes the sessions that are connected now; settled with null when they are closed. */

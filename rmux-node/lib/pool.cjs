@@ -4,6 +4,7 @@
 const check = require('./arguments.cjs');
 const connecting = require('./connecting.cjs');
 const { fromFailure } = require('./errors.cjs');
+const { runMany } = require('./hosts.cjs');
 const leaving = require('./leaving.cjs');
 const { tell, toEvent } = require('./events.cjs');
 const { NativePool } = require('./native.cjs');
@@ -48,6 +49,10 @@ class Pool {
       cause: (failure) => this.#callbacks.questions.cause(failure),
     });
     return Session.adopt(native, this.#callbacks);
+  }
+
+  runMany(hosts, command, options) {
+    return runMany(this.#native, hosts, command, options, this.#callbacks);
   }
 
   sessions() {

@@ -265,4 +265,4 @@ function readEncoding(value) {
   return encoding;
 }
 
-module.exports = { Session, connect };
+module.exports = { Session, connect, readEncoding };

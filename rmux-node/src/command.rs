@@ -1,7 +1,9 @@
 //! A command as JavaScript describes it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use rmux_core::{Command, Error, ErrorKind, Pty, Result, Session, Stdio};
@@ -54,52 +56,102 @@ pub struct PtyMode {
     pub value: u32,
 }
 
+/// A command without a session, for one or for many.
+pub(crate) struct Recipe {
+    what: What,
+    env: HashMap<String, String>,
+    cwd: Option<String>,
+    input: Option<Bytes>,
+    timeout: Option<Duration>,
+    kill_on_drop: bool,
+    verbatim: bool,
+    stdio: [Option<Stdio>; 3],
+    pty: Option<Pty>,
+}
+
+enum What {
+    Line(String),
+    Program(String, Vec<String>),
+    Subsystem(String),
+}
+
 impl CommandSpec {
-    /// The core's command.
-    pub(crate) fn into_command(self, session: &Session) -> Result<Command> {
-        let mut command = match (self.line, self.words, self.subsystem) {
-            (Some(line), None, None) => session.shell(line),
+    /// As the core takes it.
+    pub(crate) fn into_recipe(self) -> Result<Recipe> {
+        let what = match (self.line, self.words, self.subsystem) {
+            (Some(line), None, None) => What::Line(line),
             (None, Some(words), None) => {
                 let mut words = words.into_iter();
                 let program = words
                     .next()
                     .ok_or_else(|| invalid("a command needs at least its program".into()))?;
-                let mut command = session.command(program);
-                command.args(words);
-                command
+                What::Program(program, words.collect())
             }
-            (None, None, Some(name)) => session.subsystem(name),
+            (None, None, Some(name)) => What::Subsystem(name),
             _ => {
                 let what = "a command is a shell line, an array or a subsystem";
                 return Err(invalid(what.into()));
             }
         };
+        let stream = |name: Option<String>| name.as_deref().map(stdio).transpose();
+        Ok(Recipe {
+            what,
+            env: self.env.unwrap_or_default(),
+            cwd: self.cwd,
+            input: self.input.map(|input| Bytes::copy_from_slice(&input)),
+            timeout: self.timeout.map(milliseconds).transpose()?,
+            kill_on_drop: self.kill_on_drop,
+            verbatim: self.verbatim == Some(true),
+            stdio: [
+                stream(self.stdin)?,
+                stream(self.stdout)?,
+                stream(self.stderr)?,
+            ],
+            pty: self.pty.map(PtySpec::into_pty).transpose()?,
+        })
+    }
+
+    /// The core's command.
+    pub(crate) fn into_command(self, session: &Session) -> Result<Command> {
+        Ok(self.into_recipe()?.command(session))
+    }
+}
+
+impl Recipe {
+    /// The command of one session.
+    pub(crate) fn command(&self, session: &Session) -> Command {
+        let mut command = match &self.what {
+            What::Line(line) => session.shell(line),
+            What::Program(program, args) => session.command(program).args(args).clone(),
+            What::Subsystem(name) => session.subsystem(name),
+        };
         command
-            .envs(self.env.unwrap_or_default())
+            .envs(&self.env)
             .kill_on_drop(self.kill_on_drop)
-            .verbatim(self.verbatim == Some(true));
-        if let Some(directory) = self.cwd {
+            .verbatim(self.verbatim);
+        if let Some(directory) = &self.cwd {
             command.current_dir(directory);
         }
-        if let Some(input) = self.input {
-            command.input(input.to_vec());
+        if let Some(input) = &self.input {
+            command.input(input.clone());
         }
         if let Some(timeout) = self.timeout {
-            command.timeout(milliseconds(timeout)?);
+            command.timeout(timeout);
         }
-        if let Some(stdin) = self.stdin {
-            command.stdin(stdio(&stdin)?);
+        let [stdin, stdout, stderr] = self.stdio;
+        if let Some(stdin) = stdin {
+            command.stdin(stdin);
         }
-        if let Some(stdout) = self.stdout {
-            command.stdout(stdio(&stdout)?);
+        if let Some(stdout) = stdout {
+            command.stdout(stdout);
         }
-        if let Some(stderr) = self.stderr {
-            command.stderr(stdio(&stderr)?);
+        if let Some(stderr) = stderr {
+            command.stderr(stderr);
         }
-        if let Some(pty) = self.pty {
-            command.pty(pty.into_pty()?);
+        if let Some(pty) = &self.pty {
+            command.pty(pty.clone());
         }
-        Ok(command)
+        command
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the addon hands to JavaScript: results, failures, events and questions, as plain values.
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either9, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either10, Env, FnArgs, Null};
 use napi_derive::napi;
 use rmux_core::{CutOff, Error, ExitStatus, Host, SessionEvent};
 
@@ -94,6 +95,17 @@ pub struct Completed {
     pub exit: Exit,
     pub stdout: Buffer,
     pub stderr: Buffer,
+    pub failure: Option<Failure>,
+}
+
+/// What came of one host of many: `completed` or `failure`.
+#[napi(object, object_from_js = false)]
+pub struct HostOutcome {
+    /// Which of the hosts it is.
+    pub index: u32,
+    /// The host as it was named.
+    pub host: String,
+    pub completed: Option<Completed>,
     pub failure: Option<Failure>,
 }
 
@@ -213,6 +225,12 @@ pub(crate) enum Outcome {
         stderr: Vec<u8>,
         failure: Option<Failure>,
     },
+    /// One host of many: how its command ended and what it wrote.
+    Host {
+        index: usize,
+        host: Arc<str>,
+        result: Result<(Exit, Vec<u8>, Vec<u8>), Failure>,
+    },
     Exit(Exit),
     /// Output, in the pieces it came in; nothing at its end.
     Output(Vec<Bytes>),
@@ -232,7 +250,7 @@ pub(crate) enum Message {
     Gone(u32),
 }
 
-type Value = Either9<
+type Value = Either10<
     NativeSession,
     NativeChild,
     Completed,
@@ -242,6 +260,7 @@ type Value = Either9<
     Question,
     Vec<ResolvedSetting>,
     Vec<Severed>,
+    HostOutcome,
 >;
 
 /// What the program's `deliver` function is called with: what it is, the operation (or question) it
@@ -296,6 +315,31 @@ impl Outcome {
                 stderr: copied(env, &stderr)?,
                 failure,
             }),
+            Self::Host {
+                index,
+                host,
+                result,
+            } => {
+                let (completed, failure) = match result {
+                    Err(failure) => (None, Some(failure)),
+                    Ok((exit, stdout, stderr)) => {
+                        let completed = Completed {
+                            exit,
+                            stdout: copied(env, &stdout)?,
+                            stderr: copied(env, &stderr)?,
+                            failure: None,
+                        };
+                        (Some(completed), None)
+                    }
+                };
+                Value::J(HostOutcome {
+                    // An array of hosts has no more than JavaScript can count.
+                    index: index as u32,
+                    host: host.to_string(),
+                    completed,
+                    failure,
+                })
+            }
             Self::Exit(exit) => Value::D(exit),
             Self::Resolved(settings) => Value::H(settings),
             Self::CutOff(cut_off) => Value::I(cut_off.into_iter().map(Into::into).collect()),

@@ -10,6 +10,7 @@ mod child;
 mod command;
 mod connect;
 mod delivery;
+mod fan_out;
 mod logging;
 mod mailbox;
 mod pool;

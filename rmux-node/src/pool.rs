@@ -1,10 +1,13 @@
 //! A pool, as the JavaScript layer holds it.
 
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use rmux_core::{Config, Pool, Result};
 
+use crate::command::CommandSpec;
 use crate::connect::milliseconds;
-use crate::delivery::Outcome;
+use crate::delivery::{Failure, Outcome};
+use crate::fan_out::{ManySpec, NativeHostOutputs};
 use crate::mailbox::Mailbox;
 use crate::session::NativeSession;
 use crate::stats::PoolFigures;
@@ -68,6 +71,19 @@ impl NativePool {
                 .map_err(|error| error.with_host(&destination))?;
             Ok(Outcome::Session(NativeSession::new(session, mailbox)))
         });
+    }
+
+    /// Runs a command on many hosts. It begins with the first result that is waited for.
+    #[napi]
+    pub fn run_many(
+        &self,
+        many: ManySpec,
+        command: CommandSpec,
+    ) -> Either<NativeHostOutputs, Failure> {
+        match NativeHostOutputs::new(&self.pool, many, command, self.mailbox.clone()) {
+            Ok(outputs) => Either::A(outputs),
+            Err(error) => Either::B(error.into()),
+        }
     }
 
     /// The sessions that are connected now.
