@@ -8,6 +8,7 @@ mod input;
 mod log;
 mod message;
 mod prompt;
+mod run;
 mod signals;
 mod ssh;
 mod terminal;
@@ -32,6 +33,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    Run(Box<run::Args>),
     /// Print what a host resolves to as shell commands that export variables; connects nowhere
     #[command(disable_help_flag = true, override_help = environment::HELP)]
     Env {
@@ -57,6 +59,7 @@ fn main() {
     };
     let code = match command {
         Command::Ssh { words } => ssh::main(words),
+        Command::Run(args) => run::main(&args),
         Command::Env { words } => environment::main(words),
         Command::Demo => demo::main(),
     };

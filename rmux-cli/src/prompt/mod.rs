@@ -45,6 +45,8 @@ impl Asking {
         dialog: impl AsyncFnOnce(&mut Asker) -> io::Result<T>,
     ) -> rmux_core::Result<T> {
         let _turn = self.turn.lock().await;
+        // What many hosts write, and their bar, would go over the question.
+        let _held = crate::run::hold();
         let asked = async {
             let mut asker = match way {
                 Way::Terminal => Asker::Terminal(Dialog::open()?),

@@ -8,6 +8,7 @@ mod escapes;
 mod fixture;
 mod flags;
 mod log;
+mod many;
 mod prompts;
 mod refusals;
 mod run;

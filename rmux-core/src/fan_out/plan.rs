@@ -167,7 +167,10 @@ impl Plan {
             Ok(Err(error)) if error.kind() == ErrorKind::Cancelled => Err(why.ended(&error)),
             Ok(Err(error)) => Err(error),
             // Letting go of it ends it too, as far as the connection still works.
-            Err(_) => Err(why.error("run", "it was told to end, and may still run")),
+            Err(_) => {
+                let error = why.error("run", "it was told to end, and may still run");
+                Err(error.with_remote_end(RemoteEnd::Unconfirmed))
+            }
         }
     }
 
@@ -199,6 +202,8 @@ impl Plan {
                 }
             }
         };
+        // Boxed, as the work is: each future around them would be as large as they are, and be moved
+        // on the stack more than once.
         tokio::select! {
             session = Box::pin(self.pool.session(host)) => session,
             never = standing_still => never,

@@ -1,0 +1,159 @@
+//! Standard output, standard error and the progress bar, which only one thread writes: so that a line
+//! is whole, the bar is below them, and a question on the terminal is not written over.
+//!
+//! Must not know what the text says.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::{mpsc, oneshot};
+
+/// Texts between the thread and the other side.
+const QUEUE: usize = 16;
+
+/// Which of our streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stream {
+    Out,
+    Err,
+}
+
+/// What the thread is told.
+enum Told {
+    Text(Stream, Vec<u8>),
+    /// So many hosts are done, and so many of them failed.
+    Progress(usize, usize),
+}
+
+/// Who must not be written over, and the bar to be taken away for them.
+struct Gate {
+    held: usize,
+    bar: Option<ProgressBar>,
+}
+
+static GATE: Mutex<Gate> = Mutex::new(Gate { held: 0, bar: None });
+static LET_GO: Condvar = Condvar::new();
+
+fn gate() -> MutexGuard<'static, Gate> {
+    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nothing is written by the thread while this exists, but for a text that it writes already.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Held(());
+
+/// Keeps the thread from writing: somebody else has the terminal.
+pub(crate) fn hold() -> Held {
+    let mut gate = gate();
+    gate.held += 1;
+    if let Some(bar) = &gate.bar {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+        // Where the bar was: nothing that it writes is needed any more.
+        let _ = io::stderr().write_all(b"\r\x1b[K");
+    }
+    Held(())
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut gate = gate();
+        gate.held -= 1;
+        if gate.held == 0 {
+            if let Some(bar) = &gate.bar {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            LET_GO.notify_all();
+        }
+    }
+}
+
+/// Writes, in a thread of its own.
+#[derive(Debug)]
+pub(super) struct Screen {
+    told: mpsc::Sender<Told>,
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Screen {
+    /// With a bar for so many hosts, where standard error is a terminal and `bar` says so.
+    pub(super) fn start(hosts: usize, bar: bool) -> Self {
+        let (told, received) = mpsc::channel(QUEUE);
+        let (end, ended) = oneshot::channel();
+        let bar = (bar && io::stderr().is_terminal()).then(|| progress_bar(hosts));
+        gate().bar = bar.clone();
+        std::thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || {
+                let outcome = write_all(received, bar.as_ref());
+                if let Some(bar) = gate().bar.take() {
+                    bar.finish_and_clear();
+                }
+                let _ = end.send(outcome);
+            })
+            .expect("the system has room for a thread");
+        Self { told, ended }
+    }
+
+    /// Gives a text to write; waits while earlier ones are not written. False where nobody reads
+    /// any more.
+    pub(super) async fn write(&self, stream: Stream, text: Vec<u8>) -> bool {
+        text.is_empty() || self.told.send(Told::Text(stream, text)).await.is_ok()
+    }
+
+    /// Shows how far all is.
+    pub(super) async fn progress(&self, done: usize, failed: usize) {
+        let _ = self.told.send(Told::Progress(done, failed)).await;
+    }
+
+    /// Waits until all is written and the bar is gone.
+    pub(super) async fn finish(self) -> io::Result<()> {
+        drop(self.told);
+        self.ended
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the writing thread ended early")))
+    }
+}
+
+fn progress_bar(hosts: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} hosts{msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(hosts as u64).with_style(style);
+    bar.tick();
+    bar
+}
+
+fn write_all(mut received: mpsc::Receiver<Told>, bar: Option<&ProgressBar>) -> io::Result<()> {
+    while let Some(told) = received.blocking_recv() {
+        let gate = gate();
+        drop(
+            LET_GO
+                .wait_while(gate, |gate| gate.held > 0)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        match (told, bar) {
+            (Told::Text(stream, text), Some(bar)) => bar.suspend(|| write(stream, &text))?,
+            (Told::Text(stream, text), None) => write(stream, &text)?,
+            (Told::Progress(done, failed), Some(bar)) => {
+                if failed > 0 {
+                    bar.set_message(format!(", {failed} failed"));
+                }
+                bar.set_position(done as u64);
+            }
+            (Told::Progress(..), None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn write(stream: Stream, text: &[u8]) -> io::Result<()> {
+    match stream {
+        Stream::Out => {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text)?;
+            stdout.flush()
+        }
+        Stream::Err => io::stderr().write_all(text),
+    }
+}
