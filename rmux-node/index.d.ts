@@ -4,10 +4,22 @@
 import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
+import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
+import type { RunOptions, RunResult } from './run.js';
 import type { CutOff, PoolStats, SessionStats } from './stats.js';
 
-export type { CutOff, PoolStats, PtyOptions, SessionStats };
+export type {
+  CutOff,
+  HostResult,
+  HostResults,
+  PoolStats,
+  PtyOptions,
+  RunManyOptions,
+  RunOptions,
+  RunResult,
+  SessionStats,
+};
 
 /**
  * Connects to a host over SSH once; everything else goes over that connection.
@@ -383,7 +395,8 @@ export class Session {
    *
    * @throws {RmuxError} `TIMED_OUT`, `DISCONNECTED`, `CLOSED`, `CHANNEL_REFUSED`, `INVALID_INPUT`,
    *   `OUTCOME_UNKNOWN`, or `NON_ZERO_EXIT`, which has the result's fields too.
-   * @throws {AbortError} where `options.signal` was aborted; the command's process group is killed.
+   * @throws {AbortError} where `options.signal` was aborted; the command's process group has been
+   *   ended by then.
    */
   run(command: Command, options: RunOptions & { encoding: 'buffer' }): Promise<RunResult<Buffer>>;
   run(
@@ -434,86 +447,6 @@ export class Session {
   ref(): this;
   /** Lets the process end while the session is idle, as from the start. */
   unref(): this;
-}
-
-/** How to run a command. */
-export interface RunOptions {
-  /** Environment variables, added to the remote account's. */
-  env?: Readonly<Record<string, string | undefined>>;
-  /** The remote directory to run it in; a relative one begins at the account's home. */
-  cwd?: string;
-  /** What it reads on standard input. Default: nothing. */
-  input?: string | NodeJS.ArrayBufferView;
-  /** Milliseconds after which its process group is killed and `run` rejects with `TIMED_OUT`. Default and 0: never. */
-  timeout?: number;
-  /** Ends it: its process group is killed and `run` rejects with an AbortError. */
-  signal?: AbortSignal;
-  /** How the outputs become strings; `buffer` leaves them as Buffers. Default: `utf8`. */
-  encoding?: BufferEncoding | 'buffer';
-  /** Whether an exit code other than 0 rejects, with `NON_ZERO_EXIT`. Default: false. */
-  check?: boolean;
-  /**
-   * Whether only the command is sent and all that comes is output, start-up noise too, as with `ssh`: for
-   * servers without a shell. Killing it is then a request that may be ignored. Default: false.
-   */
-  verbatim?: boolean;
-}
-
-/** What a command wrote and how it ended. */
-export interface RunResult<Data = string> {
-  stdout: Data;
-  stderr: Data;
-  /** Null where a signal ended it. */
-  exitCode: number | null;
-  /** For example `SIGTERM`; null where it exited. */
-  signal: string | null;
-}
-
-/** How to run a command on many hosts. */
-export interface RunManyOptions {
-  /** Environment variables, added to the remote account's. */
-  env?: Record<string, string | undefined>;
-  /** Working directory on the remote. */
-  cwd?: string;
-  /** What each command reads. Default: nothing. */
-  input?: string | Uint8Array;
-  /** `buffer`, or how bytes become text. Default: `utf8`. */
-  encoding?: BufferEncoding | 'buffer';
-  /** As for `Session.run`. */
-  verbatim?: boolean;
-  /** How many hosts are at work at a time. Default: 32. */
-  limit?: number;
-  /** Whether results come in the order of the hosts. Default: true. */
-  ordered?: boolean;
-  /** Whether the first host that fails ends all. Default: false. */
-  failFast?: boolean;
-  /**
-   * Milliseconds that each host may take, connecting included; then its command is killed, and it is told
-   * as `TIMED_OUT`. The time that callbacks take is not counted. 0 is no limit, which is the default.
-   */
-  timeout?: number;
-  /** Milliseconds that all may take together, likewise. */
-  deadline?: number;
-  /** Ends all: the iterator then throws an `AbortError`. */
-  signal?: AbortSignal;
-}
-
-/** What came of one host: `result` or `error`. */
-export type HostResult<Data = string> = {
-  /** Which of the hosts it is, counted from 0. */
-  index: number;
-  /** The host as it was named. */
-  host: string;
-} & ({ result: RunResult<Data>; error?: undefined } | { result?: undefined; error: RmuxError });
-
-/** What `Pool.runMany` gives, once. Leaving a `for await` loop ends all, as does `return`. */
-export interface HostResults<Data = string> extends AsyncIterableIterator<HostResult<Data>> {
-  next(): Promise<IteratorResult<HostResult<Data>, undefined>>;
-  /** Ends all, and waits until nothing runs any more that the hosts can still be told of. */
-  return(value?: undefined): Promise<IteratorResult<HostResult<Data>, undefined>>;
-  [Symbol.asyncIterator](): HostResults<Data>;
-  /** As `return`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
-  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Where a stream goes: to the child's Node stream, nowhere, or to that of this process. */
@@ -657,7 +590,12 @@ export class RmuxError extends Error {
   readonly operation: string;
   /** The host as the caller named it, where the failure was about one. */
   readonly host: string | undefined;
-  /** With `NON_ZERO_EXIT`: the command's result. */
+  /**
+   * Where a command was ended because of this failure: whether the remote has confirmed that nothing of
+   * its process group is left.
+   */
+  readonly confirmed?: boolean;
+  /** With `NON_ZERO_EXIT`: the command's result. Where it was ended: what it had written. */
   readonly stdout?: string | Buffer;
   readonly stderr?: string | Buffer;
   readonly exitCode?: number | null;
@@ -669,4 +607,8 @@ export class AbortError extends Error {
   private constructor();
   readonly name: 'AbortError';
   readonly code: 'ABORT_ERR';
+  /** Where a command was ended: whether nothing of its process group is left, and what it had written. */
+  readonly confirmed?: boolean;
+  readonly stdout?: string | Buffer;
+  readonly stderr?: string | Buffer;
 }

@@ -40,6 +40,8 @@ export declare class Bridge {
   pool(number: number, options: ConnectOptions, limits: PoolLimits): NativePool | Failure
   /** Resolves a destination; settled with an array of `ResolvedSetting`. */
   resolve(operation: number, destination: string, options: ResolveOptions): void
+  /** Tells an operation to end in order. True: it will, and is settled then. */
+  stop(operation: number): boolean
   /**
    * Stops an operation and undoes it as far as it can be. True: it will never be settled.
    * False: its result is on its way already.
@@ -68,6 +70,12 @@ export interface CommandSpec {
   input?: Uint8Array
   /** Milliseconds; for `run`. */
   timeout?: number
+  /** Milliseconds from `TERM` to `KILL`. */
+  killGrace?: number
+  /** How many bytes of each stream to keep; for `run`. */
+  maxOutput?: number
+  /** What becomes of the rest: `error`, `truncate` or `spill`. */
+  onExcess?: string
   /** Whether a status other than 0 is a failure; for `run`. */
   check?: boolean
   /** Whether giving the command up kills its process group. */
@@ -81,11 +89,15 @@ export interface CommandSpec {
   pty?: PtySpec
 }
 
-/** What a command wrote and how it ended; `failure` where it was to be checked and failed. */
+/**
+ * What a command wrote and how it ended; `failure` where it was to be checked and failed, or where it
+ * was ended before its time: then `exit` is empty, and what it wrote is what had come until then.
+ */
 export interface Completed {
   exit: Exit
   stdout: Buffer
   stderr: Buffer
+  more: More
   failure?: Failure
 }
 
@@ -138,6 +150,8 @@ export interface Failure {
   source?: string
   /** The number of the question whose callback threw. */
   question?: number
+  /** Whether the remote has confirmed the end of a command that was ended for it. */
+  confirmed?: boolean
 }
 
 /** What a destination resolved to. */
@@ -176,6 +190,16 @@ export interface ManySpec {
   timeout?: number
   /** Milliseconds, for all together. */
   deadline?: number
+}
+
+/** What of a command's output is not in memory. */
+export interface More {
+  /** How many bytes were dropped. */
+  stdoutDropped: number
+  stderrDropped: number
+  /** The files with everything. */
+  stdoutFile?: string
+  stderrFile?: string
 }
 
 /** A running command. Letting go of it without waiting for it is as dropping the core's child. */

@@ -58,6 +58,15 @@ function limit(value, name) {
   return time(value === Infinity ? Number.MAX_SAFE_INTEGER : value, name);
 }
 
+/** A number of bytes. */
+function bytesCount(value, name) {
+  const number = optional(value, name, 'number');
+  if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
+    refuse(`${name} must be a number of bytes, 0 or more`, 'ERR_OUT_OF_RANGE');
+  }
+  return number;
+}
+
 function texts(value, name) {
   if (value === undefined || value === null) return undefined;
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
@@ -157,6 +166,7 @@ function pty(value) {
 module.exports = {
   abortSignal,
   bytes,
+  bytesCount,
   callback,
   choice,
   command,

@@ -3,11 +3,12 @@
 
 /** What failed, with a stable `code`; see index.d.ts. */
 class RmuxError extends Error {
-  constructor(message, { code, operation, host, cause } = {}) {
+  constructor(message, { code, operation, host, cause, confirmed } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.operation = operation;
     this.host = host;
+    if (confirmed !== undefined) this.confirmed = confirmed;
   }
 }
 // On the prototype, so that it is no property of each error.
@@ -38,6 +39,7 @@ function fromFailure(failure, cause) {
     operation: failure.operation,
     host: failure.host,
     cause: below,
+    confirmed: failure.confirmed,
   });
 }
 

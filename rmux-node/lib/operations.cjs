@@ -64,10 +64,11 @@ function nextNumber() {
  *
  * @param begin calls one method of the addon
  * @param options.signal an AbortSignal that stops the operation
+ * @param options.orderly whether that lets it end in order: it fails then when it has ended
  * @param options.discard gets rid of a value that came too late
  * @param options.cause tells what made the operation fail with this failure, where that is known here
  */
-async function start(begin, { number = nextNumber(), signal, discard, cause } = {}) {
+async function start(begin, { number = nextNumber(), signal, orderly = false, discard, cause } = {}) {
   if (signal?.aborted) throw fromSignal(signal);
   let abort;
   try {
@@ -75,6 +76,7 @@ async function start(begin, { number = nextNumber(), signal, discard, cause } = 
       pending.set(number, { resolve, reject, holds: true });
       hold();
       abort = () => {
+        if (orderly && bridge.stop(number)) return;
         if (bridge.cancel(number)) {
           pending.delete(number);
           release();

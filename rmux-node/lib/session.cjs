@@ -4,7 +4,7 @@
 const check = require('./arguments.cjs');
 const { Child } = require('./child.cjs');
 const connecting = require('./connecting.cjs');
-const { fromFailure } = require('./errors.cjs');
+const { fromFailure, fromSignal } = require('./errors.cjs');
 const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
 const leaving = require('./leaving.cjs');
@@ -12,7 +12,20 @@ const { bridge, follow, hold, listeners, nextNumber, release, start } = require(
 const { stayHere } = require('./threads.cjs');
 
 const CONNECT = [...connecting.SHARED, 'signal'];
-const RUN = ['env', 'cwd', 'input', 'timeout', 'signal', 'encoding', 'check', 'verbatim'];
+const RUN = [
+  'env',
+  'cwd',
+  'input',
+  'timeout',
+  'killGrace',
+  'maxOutput',
+  'onExcess',
+  'signal',
+  'encoding',
+  'check',
+  'verbatim',
+];
+const ON_EXCESS = ['error', 'truncate', 'spill'];
 const SPAWN = ['env', 'cwd', 'pty', 'stdin', 'stdout', 'stderr', 'killOnDrop', 'signal', 'verbatim'];
 const STDIO = ['pipe', 'ignore', 'inherit'];
 
@@ -170,13 +183,19 @@ class Session {
       input: check.bytes(given.input, 'input'),
       // As in Node, 0 is no limit.
       timeout: check.time(given.timeout, 'timeout') || undefined,
+      killGrace: check.time(given.killGrace, 'killGrace'),
+      maxOutput: check.bytesCount(given.maxOutput, 'maxOutput'),
+      onExcess: check.choice(given.onExcess, 'onExcess', ON_EXCESS),
       check: check.flag(given.check, 'check'),
       killOnDrop: signal !== undefined,
       verbatim: check.flag(given.verbatim, 'verbatim'),
     };
-    const { exit, stdout, stderr, failure } = await start(
+    if (spec.onExcess !== undefined && spec.maxOutput === undefined) {
+      check.refuse('onExcess needs maxOutput', 'ERR_INVALID_ARG_VALUE');
+    }
+    const { exit, stdout, stderr, more, failure } = await run(
       (operation) => this.#native.run(operation, spec),
-      { signal },
+      signal,
     );
     const result = {
       stdout: encoding === 'buffer' ? stdout : stdout.toString(encoding),
@@ -184,7 +203,11 @@ class Session {
       exitCode: exit.exitCode ?? null,
       signal: exit.signal ?? null,
     };
-    if (failure) throw Object.assign(fromFailure(failure), result);
+    if (more.stdoutDropped > 0) result.stdoutDropped = more.stdoutDropped;
+    if (more.stderrDropped > 0) result.stderrDropped = more.stderrDropped;
+    if (more.stdoutFile !== undefined) result.stdoutFile = more.stdoutFile;
+    if (more.stderrFile !== undefined) result.stderrFile = more.stderrFile;
+    if (failure) throw Object.assign(toError(failure, signal), result);
     return result;
   }
 
@@ -255,6 +278,21 @@ if (typeof Symbol.asyncDispose === 'symbol') {
     configurable: true,
     writable: true,
   });
+}
+
+/** Runs a command; aborted, it ends in order, and what came of that is in the error. */
+async function run(begin, signal) {
+  try {
+    return await start(begin, { signal, orderly: true });
+  } catch (error) {
+    if (error.code !== 'CANCELLED') throw error;
+    throw Object.assign(fromSignal(signal), { confirmed: error.confirmed });
+  }
+}
+
+function toError(failure, signal) {
+  if (failure.code !== 'CANCELLED') return fromFailure(failure);
+  return Object.assign(fromSignal(signal), { confirmed: failure.confirmed });
 }
 
 function readEncoding(value) {

@@ -89,6 +89,12 @@ impl Bridge {
         });
     }
 
+    /// Tells an operation to end in order. True: it will, and is settled then.
+    #[napi]
+    pub fn stop(&self, operation: u32) -> bool {
+        self.mailbox.stop(operation)
+    }
+
     /// Stops an operation and undoes it as far as it can be. True: it will never be settled.
     /// False: its result is on its way already.
     #[napi]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
-use rmux_core::{Command, Error, ErrorKind, Pty, Result, Session, Stdio};
+use rmux_core::{Command, Error, ErrorKind, OutputLimit, Pty, Result, Session, Stdio};
 
 use crate::connect::milliseconds;
 
@@ -25,6 +25,12 @@ pub struct CommandSpec {
     pub input: Option<Uint8Array>,
     /// Milliseconds; for `run`.
     pub timeout: Option<f64>,
+    /// Milliseconds from `TERM` to `KILL`.
+    pub kill_grace: Option<f64>,
+    /// How many bytes of each stream to keep; for `run`.
+    pub max_output: Option<f64>,
+    /// What becomes of the rest: `error`, `truncate` or `spill`.
+    pub on_excess: Option<String>,
     /// Whether a status other than 0 is a failure; for `run`.
     pub check: Option<bool>,
     /// Whether giving the command up kills its process group.
@@ -63,6 +69,8 @@ pub(crate) struct Recipe {
     cwd: Option<String>,
     input: Option<Bytes>,
     timeout: Option<Duration>,
+    kill_grace: Option<Duration>,
+    output_limit: Option<OutputLimit>,
     kill_on_drop: bool,
     verbatim: bool,
     stdio: [Option<Stdio>; 3],
@@ -100,6 +108,11 @@ impl CommandSpec {
             cwd: self.cwd,
             input: self.input.map(|input| Bytes::copy_from_slice(&input)),
             timeout: self.timeout.map(milliseconds).transpose()?,
+            kill_grace: self.kill_grace.map(milliseconds).transpose()?,
+            output_limit: match self.max_output {
+                Some(most) => Some(output_limit(most, self.on_excess.as_deref())?),
+                None => None,
+            },
             kill_on_drop: self.kill_on_drop,
             verbatim: self.verbatim == Some(true),
             stdio: [
@@ -138,6 +151,12 @@ impl Recipe {
         if let Some(timeout) = self.timeout {
             command.timeout(timeout);
         }
+        if let Some(grace) = self.kill_grace {
+            command.kill_grace(grace);
+        }
+        if let Some(limit) = self.output_limit {
+            command.output_limit(limit);
+        }
         let [stdin, stdout, stderr] = self.stdio;
         if let Some(stdin) = stdin {
             command.stdin(stdin);
@@ -168,6 +187,19 @@ impl PtySpec {
             pty = pty.optional();
         }
         Ok(pty)
+    }
+}
+
+/// `most` is a safe integer of JavaScript.
+fn output_limit(most: f64, on_excess: Option<&str>) -> Result<OutputLimit> {
+    let most = most as u64;
+    match on_excess {
+        None | Some("error") => Ok(OutputLimit::Error(most)),
+        Some("truncate") => Ok(OutputLimit::Truncate(most)),
+        Some("spill") => Ok(OutputLimit::Spill(most)),
+        Some(other) => Err(invalid(format!(
+            "{other:?} is not error, truncate or spill"
+        ))),
     }
 }
 

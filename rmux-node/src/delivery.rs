@@ -1,13 +1,14 @@
 //! What the addon hands to JavaScript: results, failures, events and questions, as plain values.
 
 use std::error::Error as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use napi::Either;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Either10, Env, FnArgs, Null};
 use napi_derive::napi;
-use rmux_core::{CutOff, Error, ExitStatus, Host, SessionEvent};
+use rmux_core::{CutOff, Error, ExitStatus, Host, Output, RemoteEnd, SessionEvent};
 
 use crate::child::NativeChild;
 use crate::prompts::Thrown;
@@ -31,6 +32,8 @@ pub struct Failure {
     pub source: Option<String>,
     /// The number of the question whose callback threw.
     pub question: Option<u32>,
+    /// Whether the remote has confirmed the end of a command that was ended for it.
+    pub confirmed: Option<bool>,
 }
 
 impl From<Error> for Failure {
@@ -42,6 +45,7 @@ impl From<Error> for Failure {
             message: error.to_string(),
             source: error.source().map(ToString::to_string),
             question: thrown(&error),
+            confirmed: error.remote_end().map(|end| end == RemoteEnd::Confirmed),
         }
     }
 }
@@ -58,6 +62,27 @@ fn thrown(error: &Error) -> Option<u32> {
     None
 }
 
+impl Outcome {
+    /// What `run` fails with, where there is something that the command had written.
+    pub(crate) fn ended(error: &Error) -> Option<Self> {
+        let written = |part: Option<&[u8]>| part.map(<[u8]>::to_vec);
+        let (stdout, stderr) = (error.partial_stdout(), error.partial_stderr());
+        match (written(stdout), written(stderr)) {
+            (Some(stdout), Some(stderr)) => Some(Self::Completed {
+                exit: Exit {
+                    exit_code: None,
+                    signal: None,
+                },
+                stdout,
+                stderr,
+                more: More::default(),
+                failure: Some(error.clone().into()),
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl Failure {
     /// The command's standard input takes nothing more.
     pub(crate) fn broken_pipe(host: &str) -> Self {
@@ -68,6 +93,7 @@ impl Failure {
             message: format!("write: {host}: the remote command takes no more input"),
             source: None,
             question: None,
+            confirmed: None,
         }
     }
 }
@@ -89,12 +115,14 @@ impl From<&ExitStatus> for Exit {
     }
 }
 
-/// What a command wrote and how it ended; `failure` where it was to be checked and failed.
+/// What a command wrote and how it ended; `failure` where it was to be checked and failed, or where it
+/// was ended before its time: then `exit` is empty, and what it wrote is what had come until then.
 #[napi(object, object_from_js = false)]
 pub struct Completed {
     pub exit: Exit,
     pub stdout: Buffer,
     pub stderr: Buffer,
+    pub more: More,
     pub failure: Option<Failure>,
 }
 
@@ -107,6 +135,33 @@ pub struct HostOutcome {
     pub host: String,
     pub completed: Option<Completed>,
     pub failure: Option<Failure>,
+}
+
+/// What of a command's output is not in memory.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone, Default)]
+pub struct More {
+    /// How many bytes were dropped.
+    pub stdout_dropped: f64,
+    pub stderr_dropped: f64,
+    /// The files with everything.
+    pub stdout_file: Option<String>,
+    pub stderr_file: Option<String>,
+}
+
+impl From<&Output> for More {
+    fn from(output: &Output) -> Self {
+        let file = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
+        };
+        Self {
+            stdout_dropped: output.stdout_dropped as f64,
+            stderr_dropped: output.stderr_dropped as f64,
+            stdout_file: file(&output.stdout_file),
+            stderr_file: file(&output.stderr_file),
+        }
+    }
 }
 
 /// What a destination resolved to.
@@ -223,6 +278,7 @@ pub(crate) enum Outcome {
         exit: Exit,
         stdout: Vec<u8>,
         stderr: Vec<u8>,
+        more: More,
         failure: Option<Failure>,
     },
     /// One host of many: how its command ended and what it wrote.
@@ -308,11 +364,13 @@ impl Outcome {
                 exit,
                 stdout,
                 stderr,
+                more,
                 failure,
             } => Value::C(Completed {
                 exit,
                 stdout: copied(env, &stdout)?,
                 stderr: copied(env, &stderr)?,
+                more,
                 failure,
             }),
             Self::Host {
@@ -327,6 +385,7 @@ impl Outcome {
                             exit,
                             stdout: copied(env, &stdout)?,
                             stderr: copied(env, &stderr)?,
+                            more: More::default(),
                             failure: None,
                         };
                         (Some(completed), None)

@@ -37,6 +37,8 @@ struct State {
     /// On their way to JavaScript.
     messages: VecDeque<Message>,
     tasks: HashMap<u32, AbortHandle>,
+    /// What tells operations under way to end in order.
+    stops: HashMap<u32, oneshot::Sender<()>>,
     questions: HashMap<u32, oneshot::Sender<Answer>>,
     last_question: u32,
     gone: bool,
@@ -95,12 +97,36 @@ impl Mailbox {
         let task = runtime.spawn(async move {
             let result = work.await;
             // Cancelled at the last moment: then nobody waits, and dropping the result undoes it.
-            if mailbox.state().tasks.remove(&operation).is_some() {
+            let waited_for = {
+                let mut state = mailbox.state();
+                state.stops.remove(&operation);
+                state.tasks.remove(&operation).is_some()
+            };
+            if waited_for {
                 mailbox.settle(operation, result);
             }
         });
         // The task needs the same lock to end, so it cannot have ended before this.
         state.tasks.insert(operation, task.abort_handle());
+    }
+
+    /// As `start`, of work that can be told to end in order: by what `work` is given.
+    pub(crate) fn start_stoppable<W>(
+        &self,
+        operation: u32,
+        work: impl FnOnce(oneshot::Receiver<()>) -> W,
+    ) where
+        W: Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        self.state().stops.insert(operation, stop);
+        self.start(operation, work(stopped));
+    }
+
+    /// Tells an operation to end in order. Returns whether it will: then it is settled when it has.
+    pub(crate) fn stop(&self, operation: u32) -> bool {
+        let stop = self.state().stops.remove(&operation);
+        stop.is_some_and(|stop| stop.send(()).is_ok())
     }
 
     /// Delivers the result of an operation that needed no waiting.
@@ -111,7 +137,11 @@ impl Mailbox {
     /// Stops an operation. Returns whether it will never be settled; if not, its result is on its
     /// way already.
     pub(crate) fn cancel(&self, operation: u32) -> bool {
-        let task = self.state().tasks.remove(&operation);
+        let task = {
+            let mut state = self.state();
+            state.stops.remove(&operation);
+            state.tasks.remove(&operation)
+        };
         if let Some(task) = &task {
             task.abort();
         }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::child::NativeChild;
 use crate::command::CommandSpec;
 use crate::connect::milliseconds;
-use crate::delivery::{Exit, HostFacts, Outcome};
+use crate::delivery::{Exit, HostFacts, More, Outcome};
 use crate::mailbox::Mailbox;
 use crate::stats::SessionFigures;
 
@@ -70,18 +70,34 @@ impl NativeSession {
     #[napi]
     pub fn run(&self, operation: u32, spec: CommandSpec) {
         let check = spec.check == Some(true);
+        // Only then is the command started so that it can be ended in order.
+        let stoppable = spec.kill_on_drop;
         let command = match self.command(spec) {
             Ok(command) => command,
             Err(error) => return self.mailbox.settle(operation, Err(error.into())),
         };
         let host = self.host.name.clone();
-        self.mailbox.start(operation, async move {
-            let output = command.output().await?;
+        self.mailbox.start_stoppable(operation, |stop| async move {
+            let stopped = async {
+                if stop.await.is_err() {
+                    std::future::pending().await
+                }
+            };
+            let output = if stoppable {
+                command.output_until(stopped).await
+            } else {
+                command.output().await
+            };
+            let output = match output {
+                Ok(output) => output,
+                Err(error) => return Outcome::ended(&error).ok_or_else(|| error.into()),
+            };
             let failure = (check && !output.status.success())
                 .then(|| output.clone().check().err())
                 .flatten();
             Ok(Outcome::Completed {
                 exit: Exit::from(&output.status),
+                more: More::from(&output),
                 stdout: output.stdout,
                 stderr: output.stderr,
                 failure: failure.map(|error| error.with_host(&host).into()),

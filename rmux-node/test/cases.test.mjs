@@ -2,7 +2,7 @@
 // in resolve.test.mjs, those of a pool in pool-cases.test.mjs.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
@@ -11,8 +11,10 @@ import { startImpostor, startServer } from './testd.mjs';
 
 const folder = new URL('../../rmux-testkit/cases/', import.meta.url);
 const CASE = ['name', 'target', 'request', 'expect'];
-const REQUEST = ['argv', 'shell', 'subsystem', 'options', 'env', 'cwd', 'stdin', 'pty'];
-const EXPECT = ['code', 'signal', 'error', 'pty', 'stdout', 'stderr'];
+const RUN = ['timeout', 'max_output', 'on_excess'];
+const REQUEST = ['argv', 'shell', 'subsystem', 'options', 'env', 'cwd', 'stdin', 'pty', ...RUN];
+const MORE = ['confirmed', 'stdout_dropped', 'stderr_dropped', 'stdout_file'];
+const EXPECT = ['code', 'signal', 'error', 'pty', 'stdout', 'stderr', ...MORE];
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
   const { kind = 'run', sshd = [], cases } = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
@@ -62,10 +64,12 @@ function suite(name, cases, args) {
         if (one.expect.error !== undefined) {
           assert.equal(result.error?.code, one.expect.error, result.error?.stack);
           assert.match(result.error.message, /127\.0\.0\.1/);
+          if (one.expect.confirmed !== undefined) checkEnded(result.error, one.expect);
           return;
         }
         if (result.error !== undefined) throw result.error;
         check(result, one.expect);
+        checkMore(result, one.expect);
       });
     }
   });
@@ -127,12 +131,20 @@ async function closedPort() {
   return port;
 }
 
-async function run(session, { argv, shell, subsystem, env, cwd, stdin, pty }) {
+async function run(session, { argv, shell, subsystem, env, cwd, stdin, pty, ...limits }) {
   const text = (value) => bytes(value).toString();
   const command = argv?.map(text) ?? (shell === undefined ? { subsystem } : text(shell));
   if (pty === undefined) {
     const input = stdin === undefined ? undefined : bytes(stdin);
-    return session.run(command, { env, cwd, input, encoding: 'buffer' });
+    return session.run(command, {
+      env,
+      cwd,
+      input,
+      encoding: 'buffer',
+      timeout: limits.timeout === undefined ? undefined : limits.timeout * 1000,
+      maxOutput: limits.max_output,
+      onExcess: limits.on_excess,
+    });
   }
   const child = await session.spawn(command, { env, cwd, pty, stdin: 'ignore' });
   const [stdout, stderr, exit] = await Promise.all([
@@ -147,6 +159,23 @@ function bytes(value) {
   if (typeof value === 'string') return Buffer.from(value);
   if (value.base64 !== undefined) return Buffer.from(value.base64, 'base64');
   return Buffer.from(value.repeat.repeat(value.times));
+}
+
+function checkEnded(error, { confirmed, stdout, stderr }) {
+  assert.equal(error.confirmed, confirmed, error.message);
+  sameBytes(error.stdout, stdout ?? '', 'stdout');
+  sameBytes(error.stderr, stderr ?? '', 'stderr');
+}
+
+function checkMore(result, expect) {
+  assert.equal(result.stdoutDropped ?? 0, expect.stdout_dropped ?? 0);
+  assert.equal(result.stderrDropped ?? 0, expect.stderr_dropped ?? 0);
+  assert.equal(result.stderrFile, undefined);
+  assert.equal(result.stdoutFile === undefined, expect.stdout_file === undefined);
+  if (result.stdoutFile === undefined) return;
+  const all = readFileSync(result.stdoutFile);
+  rmSync(result.stdoutFile);
+  sameBytes(all, expect.stdout_file, 'the file');
 }
 
 function check(result, { code = 0, signal, pty, stdout, stderr }) {

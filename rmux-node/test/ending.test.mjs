@@ -1,6 +1,7 @@
 // Timeouts, AbortSignals and the end of a session: every operation settles, and remote commands end.
 
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { AbortError, Pool, connect, resolve } from '../index.mjs';
@@ -50,7 +51,7 @@ test('a timeout of 0 is none', async () => {
   assert.equal((await session.run('sleep 0.1', { timeout: 0 })).exitCode, 0);
 });
 
-test('an AbortSignal rejects at once and kills the whole process group', async () => {
+test('an AbortSignal rejects when the whole process group is ended', async () => {
   const command = marked();
   const controller = new AbortController();
   const running = session.run(command.line, { signal: controller.signal });
@@ -258,4 +259,46 @@ test('closing is an event, and await using closes', { skip: typeof Symbol.asyncD
   assert.equal(child.signalCode, 'SIGKILL');
   await own[Symbol.asyncDispose]();
   assert.equal(events.at(-1), 'closed');
+});
+
+test('what a command had written, and what came of it, are in the error', async () => {
+  const line = "trap 'echo bye; exit' TERM; echo ready; sleep 300 & wait";
+  const late = await session.run(line, { timeout: 3000, killGrace: 30000 }).catch((error) => error);
+  assert.equal(late.code, 'TIMED_OUT');
+  assert.deepEqual([late.confirmed, late.stdout, late.stderr], [true, 'ready\nbye\n', '']);
+  const controller = new AbortController();
+  const running = session.run(line, { signal: controller.signal, killGrace: 30000 });
+  setTimeout(() => controller.abort(), 3000);
+  const aborted = await running.catch((error) => error);
+  assert.ok(aborted instanceof AbortError);
+  assert.deepEqual([aborted.confirmed, aborted.stdout], [true, 'ready\nbye\n']);
+});
+
+test('output that is too much', async () => {
+  const failed = await session.run('exec yes', { maxOutput: 5 }).catch((error) => error);
+  assert.equal(failed.code, 'LIMIT_EXCEEDED');
+  assert.deepEqual([failed.confirmed, failed.stdout], [true, 'y\ny\ny']);
+  const cut = await session.run('printf 12345', { maxOutput: 2, onExcess: 'truncate' });
+  assert.deepEqual([cut.stdout, cut.stdoutDropped, cut.stderrDropped], ['12', 3, undefined]);
+  const spilled = await session.run('printf 12345', { maxOutput: 2, onExcess: 'spill' });
+  assert.equal(readFileSync(spilled.stdoutFile, 'utf8'), '12345');
+  rmSync(spilled.stdoutFile);
+  await assert.rejects(session.run('true', { onExcess: 'spill' }), TypeError);
+  await assert.rejects(session.run('true', { maxOutput: -1 }), TypeError);
+  await assert.rejects(session.run('true', { maxOutput: 1, onExcess: 'other' }), TypeError);
+});
+
+test('nothing is left of commands that are aborted at random points', async () => {
+  const command = marked();
+  const sleep = command.line.match(/sleep [0-9.]+/)[0];
+  const lines = [`exec ${sleep}`, `${sleep} & ${sleep}`, `trap '' TERM; ${sleep} & wait; ${sleep}`];
+  const all = Array.from({ length: 120 }, async (_, index) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), (index * 37) % 500);
+    const options = { signal: controller.signal, killGrace: (index % 4) * 50 };
+    const error = await session.run(lines[index % 3], options).catch((failure) => failure);
+    assert.equal(error.name, 'AbortError', error.stack);
+  });
+  await Promise.all(all);
+  await until('nothing is left', async () => !(await command.isRunning()));
 });

@@ -1,6 +1,7 @@
 //! A running command: its end, its signals, its terminal's size.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::future::{join, try_join3};
@@ -8,14 +9,14 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
-use rmux_core::{Error, ErrorKind, ExitStatus, Signal};
+use rmux_core::{Error, ErrorKind, ExitStatus, RemoteEnd, Signal, Stopped};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::error::checked;
 use crate::fork::Here;
-use crate::operation::Operation;
+use crate::operation::{Operation, duration};
 use crate::pipe::{Output, Reader, SharedInput, SharedOutput, Source, Writer};
 use crate::session::ended;
 
@@ -39,6 +40,7 @@ pub(crate) struct Running {
 enum Order {
     Signal(Signal),
     Kill,
+    Stop(Duration, oneshot::Sender<rmux_core::Result<Stopped>>),
     Resize(u32, u32),
 }
 
@@ -126,6 +128,19 @@ impl Running {
         ))
     }
 
+    async fn stop(&self, grace: Duration) -> rmux_core::Result<(ExitStatus, bool)> {
+        let (told, stopped) = oneshot::channel();
+        self.order(Order::Stop(grace, told));
+        match stopped.await {
+            Ok(stopped) => {
+                let stopped = stopped?;
+                Ok((stopped.status, stopped.remote_end == RemoteEnd::Confirmed))
+            }
+            // It had ended by itself: nobody has asked for its group.
+            Err(_) => Ok((self.wait().await?, false)),
+        }
+    }
+
     /// Ends the streams as closing local pipes does, and waits for the end.
     async fn leave(&self) -> rmux_core::Result<ExitStatus> {
         if let Some(stdin) = &self.stdin {
@@ -162,14 +177,36 @@ async fn look_after(
         tokio::select! {
             end = child.wait() => break end,
             order = orders.recv() => match order {
-                Some(Order::Signal(signal)) => child.signal(&signal),
-                Some(Order::Kill) => child.start_kill(),
-                Some(Order::Resize(columns, rows)) => child.resize(columns, rows),
+                Some(Order::Stop(grace, told)) => {
+                    let mut stopping = std::pin::pin!(child.stop(grace));
+                    let stopped = loop {
+                        tokio::select! {
+                            stopped = &mut stopping => break stopped,
+                            order = orders.recv() => match order {
+                                Some(order) => obey(&child, order),
+                                None => return,
+                            },
+                        }
+                    };
+                    let _ = told.send(stopped);
+                }
+                Some(order) => obey(&child, order),
                 None => return,
             },
         }
     };
     ending.send_replace(Some(end));
+}
+
+/// Does what needs no waiting.
+fn obey(child: &rmux_core::Child, order: Order) {
+    match order {
+        Order::Signal(signal) => child.signal(&signal),
+        Order::Kill => child.start_kill(),
+        Order::Resize(columns, rows) => child.resize(columns, rows),
+        // It is being stopped already: who asks again waits for the end only.
+        Order::Stop(..) => {}
+    }
 }
 
 async fn collect(output: Option<&SharedOutput>, all: &mut Vec<u8>) -> rmux_core::Result<()> {
@@ -252,6 +289,18 @@ impl Child {
     /// writing is killed, as one on this machine would be by SIGPIPE.
     fn leave(&self, py: Python<'_>) -> PyResult<Operation> {
         self.operation(py, async move |running| running.leave().await, end)
+    }
+
+    /// Ends the command in order: exit code, signal, and whether the end of its process group was
+    /// confirmed.
+    fn stop(&self, py: Python<'_>, grace: f64) -> PyResult<Operation> {
+        let grace = duration(grace).unwrap_or(Duration::MAX);
+        let call = async move |running: Here<Arc<Running>>| running.stop(grace).await;
+        self.operation(py, call, |py, (status, confirmed)| {
+            let (code, signal) = ended(&status);
+            let made = (code, signal, confirmed).into_pyobject(py)?;
+            Ok(made.into_any().unbind())
+        })
     }
 
     /// Sends a signal, by its name.

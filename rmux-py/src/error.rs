@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use rmux_core::Error;
+use pyo3::types::PyBytes;
+use rmux_core::{Error, RemoteEnd};
 
 static EXCEPTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
@@ -14,12 +15,16 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     let made = EXCEPTION
         .import(py, "rmux._errors", "exception")
         .and_then(|make| {
+            let written = |stream: Option<&[u8]>| stream.map(|all| PyBytes::new(py, all));
             make.call1((
                 error.kind().code(),
                 error.to_string(),
                 error.operation(),
                 error.host(),
                 cause,
+                error.remote_end().map(|end| end == RemoteEnd::Confirmed),
+                written(error.partial_stdout()),
+                written(error.partial_stderr()),
             ))
         });
     match made {

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use rmux_core::blocking::runtime;
 use rmux_core::{Error, ErrorKind};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::delivery::{deliver as deliver_later, is_stopped};
@@ -61,6 +62,8 @@ impl Work {
 pub(crate) struct Operation {
     work: Mutex<Option<Here<Work>>>,
     task: Mutex<Option<Here<AbortHandle>>>,
+    /// Asks what is under way to end in order, where it can: then it still has a result.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     /// What is being done, and for which host: for the error of a timeout.
     verb: &'static str,
     host: Option<String>,
@@ -87,6 +90,7 @@ impl Operation {
                 questions: None,
             }))),
             task: Mutex::new(None),
+            stop: Mutex::new(None),
             verb: "wait",
             host: None,
         }
@@ -97,6 +101,12 @@ impl Operation {
         if let Some(work) = lock(&self.work).as_mut() {
             work.questions = Some(questions);
         }
+        self
+    }
+
+    /// The same, of what ends in order when it is told so by this.
+    pub(crate) fn stopped_by(self, stop: oneshot::Sender<()>) -> Self {
+        *lock(&self.stop) = Some(stop);
         self
     }
 
@@ -133,8 +143,9 @@ impl Operation {
     /// Waits for the end, without holding the interpreter's lock, and returns the result.
     ///
     /// `answer` is called with each `Question`, in this thread. A signal handler that raises, as
-    /// that of Ctrl-C does, ends the wait and cancels the operation; so does the timeout, in
-    /// seconds.
+    /// that of Ctrl-C does, stops the operation in order where it can be, which is waited for
+    /// unless one raises again; else it ends the wait and cancels the operation. So does the
+    /// timeout, in seconds.
     #[pyo3(signature = (timeout=None, answer=None))]
     fn wait(
         &self,
@@ -145,6 +156,7 @@ impl Operation {
         let timeout = timeout.and_then(duration);
         let runtime = checked(py, runtime())?;
         let mut work = self.begin()?;
+        let mut raised = None;
         let begun = Instant::now();
         loop {
             let left = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
@@ -157,7 +169,7 @@ impl Operation {
                 })
             });
             match step {
-                Step::Done(finish) => return finish(py),
+                Step::Done(finish) => return raised.map_or_else(|| finish(py), Err),
                 Step::Asked(asked) => {
                     let question = Question::new(asked);
                     if let Some(answer) = &answer {
@@ -165,7 +177,12 @@ impl Operation {
                     }
                 }
                 Step::Tick => {
-                    py.check_signals()?;
+                    if let Err(error) = py.check_signals() {
+                        if !self.stop(py)? {
+                            return Err(error);
+                        }
+                        raised = Some(error);
+                    }
                     if let Some(timeout) = timeout
                         && begun.elapsed() >= timeout
                     {
@@ -210,6 +227,14 @@ impl Operation {
         });
         *lock(&self.task) = Some(Here::new(task.abort_handle()));
         Ok(())
+    }
+
+    /// Tells it to end in order, if it can and was not told before. True: its result, or what it
+    /// fails with, is still to come, and says what came of it.
+    fn stop(&self, py: Python<'_>) -> PyResult<bool> {
+        checked(py, runtime())?;
+        let stop = lock(&self.stop).take();
+        Ok(stop.is_some_and(|stop| stop.send(()).is_ok()))
     }
 
     /// Cancels it, if it is under way. Nothing is delivered any more, unless it was already.

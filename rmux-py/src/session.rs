@@ -8,8 +8,10 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
-use rmux_core::{CloseReason, Command, Error, ErrorKind, ExitStatus, Host, Output, Pty, Stdio};
-use tokio::sync::watch;
+use rmux_core::{
+    CloseReason, Command, Error, ErrorKind, ExitStatus, Host, Output, OutputLimit, Pty, Stdio,
+};
+use tokio::sync::{oneshot, watch};
 
 use crate::child::{Child, Running};
 use crate::error::{checked, exception};
@@ -91,9 +93,9 @@ impl Session {
         self.held().as_ref().is_none_or(|held| held.is_closed())
     }
 
-    /// Runs a command to its end: exit code, signal, stdout, stderr, and what to say if the exit
-    /// code should have been 0.
-    #[pyo3(signature = (words, *, input, env, cwd, timeout, verbatim))]
+    /// Runs a command to its end: exit code, signal, stdout, stderr, how many bytes of each were
+    /// dropped, the files with all of each, and what to say if the exit code should have been 0.
+    #[pyo3(signature = (words, *, input, env, cwd, timeout, kill_grace, limit, verbatim))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn run(
         &self,
@@ -103,10 +105,18 @@ impl Session {
         env: Variables,
         cwd: Option<PyBackedBytes>,
         timeout: Option<f64>,
+        kill_grace: Option<f64>,
+        limit: Option<(u64, String)>,
         verbatim: bool,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
         let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim))?;
+        if let Some(grace) = kill_grace.and_then(duration) {
+            command.kill_grace(grace);
+        }
+        if let Some((most, on_excess)) = limit {
+            command.output_limit(checked(py, output_limit(most, &on_excess))?);
+        }
         if let Some(input) = input {
             command.input(Bytes::from_owner(input));
         }
@@ -114,11 +124,20 @@ impl Session {
             command.timeout(timeout);
         }
         let host = self.0.host.name.clone();
-        let operation = Operation::new(async move { command.output().await }, {
+        let (stop, stopped) = oneshot::channel();
+        let call = async move {
+            let stopped = async {
+                if stopped.await.is_err() {
+                    std::future::pending().await
+                }
+            };
+            command.output_until(stopped).await
+        };
+        let operation = Operation::new(call, {
             let host = host.clone();
             move |py, output| completed(py, output, &host)
         });
-        Ok(operation.on(&host))
+        Ok(operation.on(&host).stopped_by(stop))
     }
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
@@ -244,12 +263,26 @@ pub(crate) fn completed(py: Python<'_>, mut output: Output, host: &str) -> PyRes
     let (code, signal) = ended(&output.status);
     let stdout = PyBytes::new(py, &std::mem::take(&mut output.stdout));
     let stderr = PyBytes::new(py, &output.stderr);
+    let dropped = (output.stdout_dropped, output.stderr_dropped);
+    let files = (output.stdout_file.take(), output.stderr_file.take());
     let failure = output.check().err();
     let failure = failure.map(|error| error.with_host(host).to_string());
-    Ok((code, signal, stdout, stderr, failure)
+    Ok((code, signal, stdout, stderr, dropped, files, failure)
         .into_pyobject(py)?
         .into_any()
         .unbind())
+}
+
+fn output_limit(most: u64, on_excess: &str) -> rmux_core::Result<OutputLimit> {
+    match on_excess {
+        "error" => Ok(OutputLimit::Error(most)),
+        "truncate" => Ok(OutputLimit::Truncate(most)),
+        "spill" => Ok(OutputLimit::Spill(most)),
+        _ => {
+            let what = format!("on_excess is error, truncate or spill, not {on_excess:?}");
+            Err(Error::new(ErrorKind::InvalidInput, "run", what))
+        }
+    }
 }
 
 fn stdio(name: &str) -> rmux_core::Result<Stdio> {

@@ -60,7 +60,8 @@ def request(case: dict[str, Any]) -> tuple[Any, dict[str, Any], rmux.Pty | None]
     stdin = asked.pop("stdin", None)
     if stdin is not None:
         asked["input"] = data(stdin)
-    assert set(asked) <= {"env", "cwd", "input"}, f"unknown fields: {asked}"
+    known = {"env", "cwd", "input", "timeout", "max_output", "on_excess"}
+    assert set(asked) <= known, f"unknown fields: {asked}"
     return words, asked, rmux.Pty(**pty) if pty else None
 
 
@@ -69,14 +70,38 @@ def judge(case: dict[str, Any], result: Any) -> str | None:
     expect = case["expect"]
     if isinstance(result, Exception):
         kind = getattr(result, "kind", None)
-        return None if kind == expect.get("error") and "127.0.0.1" in str(result) else repr(result)
+        if kind != expect.get("error") or "127.0.0.1" not in str(result):
+            return repr(result)
+        if "confirmed" not in expect:
+            return None
+        assert isinstance(result, (rmux.CommandTimedOut, rmux.LimitExceeded))
+        if result.confirmed != expect["confirmed"]:
+            return f"its end was confirmed: {result.confirmed}"
+        return judge_streams(expect, result.stdout, result.stderr)
     if "error" in expect:
         return f"no error but {result!r:.200}"
-    code, signal, stdout, stderr, has_pty = result
+    code, signal, stdout, stderr, has_pty, more = result
     if has_pty != expect.get("pty", has_pty):
         return f"it has a terminal: {has_pty}"
     if signal != expect.get("signal") or ("signal" not in expect and code != expect.get("code", 0)):
         return f"ended with {code}, {signal}"
+    if more is not None:
+        dropped, files = more
+        if dropped != (expect.get("stdout_dropped", 0), expect.get("stderr_dropped", 0)):
+            return f"{dropped} bytes were dropped"
+        for name, path in zip(("stdout", "stderr"), files):
+            if (path is None) != (f"{name}_file" not in expect):
+                return f"the file of {name} is {path}"
+            if path is not None:
+                got = path.read_bytes()
+                path.unlink()
+                if got != data(expect[f"{name}_file"]):
+                    return f"the file of {name} holds {got!r:.200}"
+    return judge_streams(expect, stdout, stderr)
+
+
+def judge_streams(expect: dict[str, Any], stdout: bytes, stderr: bytes) -> str | None:
+    """What is wrong with the output."""
     for name, got in (("stdout", stdout), ("stderr", stderr)):
         wanted = expect.get(name, "")
         if isinstance(wanted, dict) and "contains" in wanted:
@@ -141,17 +166,23 @@ def taking_env() -> Iterator[fixture.Server]:
         yield one
 
 
+def more(done: Any) -> Any:
+    """What of the output is not in memory."""
+    dropped = done.stdout_dropped, done.stderr_dropped
+    return dropped, (done.stdout_file, done.stderr_file)
+
+
 def run(session: rmux.Session, case: dict[str, Any]) -> Any:
     words, keywords, pty = request(case)
     if pty is None:
         done = session.run(words, **keywords)
         code = None if done.signal else done.returncode
-        return code, done.signal, done.stdout, done.stderr, False
+        return code, done.signal, done.stdout, done.stderr, False, more(done)
     input = keywords.pop("input", None)
     stdin = rmux.DEVNULL if input is None else rmux.PIPE
     with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
         stdout, stderr = child.communicate(input)
-        return child.returncode, child.signal, stdout, stderr, child.has_pty
+        return child.returncode, child.signal, stdout, stderr, child.has_pty, None
 
 
 async def run_aio(session: rmux.aio.Session, case: dict[str, Any]) -> Any:
@@ -159,12 +190,12 @@ async def run_aio(session: rmux.aio.Session, case: dict[str, Any]) -> Any:
     if pty is None:
         done = await session.run(words, **keywords)
         code = None if done.signal else done.returncode
-        return code, done.signal, done.stdout, done.stderr, False
+        return code, done.signal, done.stdout, done.stderr, False, more(done)
     input = keywords.pop("input", None)
     stdin = rmux.DEVNULL if input is None else rmux.PIPE
     async with session.popen(words, pty=pty, stdin=stdin, **keywords) as child:
         stdout, stderr = await child.communicate(input)
-        return child.returncode, child.signal, stdout, stderr, child.has_pty
+        return child.returncode, child.signal, stdout, stderr, child.has_pty, None
 
 
 def check_sync(name: str, targets: Targets) -> None:

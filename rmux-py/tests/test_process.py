@@ -447,7 +447,8 @@ def test_collected_in_any_order(start) -> None:  # type: ignore[no-untyped-def]
                 things[index] = None
                 gc.collect()
         operation = rmux.connect(host, **settings)._native.run(
-            b"true", input=None, env=[], cwd=None, timeout=None)
+            b"true", input=None, env=[], cwd=None, timeout=None, kill_grace=None, limit=None,
+            verbatim=False)
         del operation
         say("done")
         """

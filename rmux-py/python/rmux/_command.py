@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal as _signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, AnyStr, Optional, Union
+from pathlib import Path
+from typing import Any, AnyStr, Literal, Optional, Union
 
 from rmux._errors import CalledProcessError, InvalidInput, exception
 
@@ -22,6 +24,8 @@ class Subsystem:
 Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Args = Union[str, bytes, Sequence[Word], Subsystem]
 Data = Union[bytes, bytearray, memoryview]
+#: What becomes of output beyond ``max_output``.
+OnExcess = Union[Literal["error"], Literal["truncate"], Literal["spill"]]
 Env = Mapping[Union[str, bytes], Union[str, bytes]]
 
 #: The stream is a file object of the ``Popen``. As in ``subprocess``.
@@ -52,6 +56,12 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
 
     signal: Optional[str]
     host: str
+    #: How many bytes were dropped behind those in ``stdout`` and ``stderr``.
+    stdout_dropped: int = 0
+    stderr_dropped: int = 0
+    #: The files with all that was written, where that was too much; the caller's to remove.
+    stdout_file: Optional[Path] = None
+    stderr_file: Optional[Path] = None
 
     def __init__(
         self,
@@ -103,8 +113,10 @@ class Text:
             return None
         return cls(encoding or "utf-8", errors or "strict")
 
-    def decode(self, data: bytes) -> str:
-        return data.decode(self.encoding, self.errors).replace("\r\n", "\n").replace("\r", "\n")
+    def decode(self, data: bytes, whole: bool = True) -> str:
+        """The text; what is not whole may end in the midst of a character, which is left out."""
+        decoder = codecs.getincrementaldecoder(self.encoding)(self.errors)
+        return decoder.decode(data, whole).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def returncode(code: Optional[int], signal: Optional[str]) -> int:
@@ -153,6 +165,17 @@ def stdin_bytes(data: Any, text: Optional[Text]) -> Optional[bytes]:
             raise TypeError("input must be bytes, or text=True given")
         return data.encode(text.encoding, text.errors)
     return data if isinstance(data, bytes) else bytes(memoryview(data))
+
+
+def limit(max_output: Optional[int], on_excess: OnExcess) -> Optional[tuple[int, str]]:
+    """How much output to keep, and what becomes of the rest."""
+    if max_output is None:
+        if on_excess != "error":
+            raise InvalidInput("run: on_excess needs max_output")
+        return None
+    if max_output < 0:
+        raise InvalidInput("run: max_output is a number of bytes, 0 or more")
+    return max_output, on_excess
 
 
 def stream(where: Optional[int], host: str) -> str:

@@ -78,6 +78,10 @@ class TimedOut(Error, TimeoutError):
 class CommandTimedOut(TimedOut, subprocess.TimeoutExpired):
     """A command did not end in time. Also a ``subprocess.TimeoutExpired``."""
 
+    #: Whether the remote has confirmed that nothing of the command's process group is left. None
+    #: where the command was not ended: it had not been started, or runs on.
+    confirmed: Optional[bool] = None
+
     def __init__(self, message: str = "", *, cmd: Any = None, timeout: float = 0.0) -> None:
         super().__init__(message)
         self.cmd = cmd
@@ -143,6 +147,11 @@ class LimitExceeded(Error, RuntimeError):
     """A limit of memory, size or number was reached."""
 
     kind = "LIMIT_EXCEEDED"
+    #: Where a command wrote too much: whether its end was confirmed, as in
+    #: :class:`CommandTimedOut`, and what it had written.
+    confirmed: Optional[bool] = None
+    stdout: Any = None
+    stderr: Any = None
 
 
 class ProtocolViolation(Error, ConnectionError):
@@ -173,6 +182,8 @@ class Cancelled(Error, RuntimeError):
     """The program cancelled, or a callback of it failed: then that exception is the cause."""
 
     kind = "CANCELLED"
+    #: Where it was a command: whether its end was confirmed, as in :class:`CommandTimedOut`.
+    confirmed: Optional[bool] = None
 
 
 class NonZeroExit(Error):
@@ -254,6 +265,9 @@ def exception(
     operation: Optional[str],
     host: Optional[str],
     cause: Optional[BaseException] = None,
+    confirmed: Optional[bool] = None,
+    stdout: Optional[bytes] = None,
+    stderr: Optional[bytes] = None,
 ) -> Error:
     """The exception of this kind. The native half calls this."""
     cls = _CLASSES.get(kind, Error)
@@ -263,6 +277,10 @@ def exception(
     error.kind = kind
     error.operation = operation
     error.host = host
+    if isinstance(error, (CommandTimedOut, LimitExceeded, Cancelled)):
+        error.confirmed = confirmed
+    if isinstance(error, (CommandTimedOut, LimitExceeded)):
+        error.stdout, error.stderr = stdout, stderr
     if cause is not None:
         error.__cause__ = cause
     return error

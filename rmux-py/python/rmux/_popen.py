@@ -126,6 +126,17 @@ class Popen(Handle, Generic[AnyStr]):
         if self._returncode is None:
             self._child.kill()
 
+    def stop(self, grace: float = 2.0) -> bool:
+        """Ends the command and waits for that: its process group gets SIGTERM, and SIGKILL if some
+        of it is left after ``grace`` seconds. Returns whether the remote has confirmed that nothing
+        of the group is left, which it cannot for one with a terminal. Processes that left the
+        group, as with ``setsid``, are out of reach."""
+        if self._returncode is not None:
+            return False
+        code, signal, confirmed = self._child.stop(grace).wait()
+        self._end((code, signal))
+        return bool(confirmed)
+
     def resize(self, columns: int, rows: int) -> None:
         """Tells the command's terminal its new size."""
         self._child.resize(columns, rows)

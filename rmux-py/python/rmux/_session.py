@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from pathlib import Path as _Path
 from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
 
 from rmux import _command, _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
-from rmux._errors import CommandTimedOut, Error
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, OnExcess, Pty, Text, Word
+from rmux._errors import CommandTimedOut, Error, LimitExceeded
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._popen import Popen
 from rmux._prompts import (
@@ -164,6 +165,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
@@ -179,6 +183,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
@@ -194,6 +201,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
@@ -208,6 +218,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
@@ -219,8 +232,21 @@ class Session(Handle):
         shell is. A str is a line for that shell. A :class:`Subsystem` is a program of the server.
 
         Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
-        :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
-        killed and :class:`CommandTimedOut` is raised; Ctrl-C kills it too.
+        :class:`CalledProcessError`.
+
+        After ``timeout`` seconds the command's process group gets SIGTERM, and SIGKILL if some of
+        it is left ``kill_grace`` seconds later, which is 2 unless given. Then
+        :class:`CommandTimedOut` is raised, with what was written until then, and whether the
+        remote has confirmed that nothing of the group is left: ``confirmed``. Processes that left
+        the group, as with ``setsid``, are out of reach. Ctrl-C ends it just so:
+        ``KeyboardInterrupt`` comes when that is done, and a second one at once.
+
+        ``max_output`` is how many bytes of each stream to keep, 1 GiB unless given. With
+        ``on_excess="error"``, a command that writes more is ended as above and
+        :class:`LimitExceeded` is raised. ``"truncate"`` keeps the beginning, and counts what it
+        drops in ``stdout_dropped`` and ``stderr_dropped``. ``"spill"`` also keeps the beginning,
+        and puts all into files that only this account can read: ``stdout_file`` and
+        ``stderr_file``, yours to remove.
 
         What the account's start-up files print before the command is no output. ``verbatim`` sends
         the command and nothing else, and hands on all that comes, as ``ssh`` does: for servers
@@ -234,9 +260,11 @@ class Session(Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             timeout=timeout,
+            kill_grace=kill_grace,
+            limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
         )
-        with told(args, timeout):
+        with told(args, timeout, codec):
             ended = operation.wait()
         return completed(args, ended, codec, check, self._host.name)
 
@@ -380,9 +408,10 @@ def completed(
     args: Args, ended: tuple[Any, ...], codec: Optional[Text], check: bool, host: str
 ) -> CompletedProcess[Any]:
     """The result of a run."""
-    code, signal, stdout, stderr, failure = ended
+    code, signal, stdout, stderr, dropped, files, failure = ended
     if codec is not None:
-        stdout, stderr = codec.decode(stdout), codec.decode(stderr)
+        cut = [bool(lost or file) for lost, file in zip(dropped, files)]
+        stdout, stderr = codec.decode(stdout, not cut[0]), codec.decode(stderr, not cut[1])
     result: CompletedProcess[Any] = CompletedProcess(
         args,
         _command.returncode(code, signal),
@@ -392,6 +421,8 @@ def completed(
         host=host,
         failure=failure,
     )
+    result.stdout_dropped, result.stderr_dropped = dropped
+    result.stdout_file, result.stderr_file = (file and _Path(file) for file in files)
     if check:
         result.check_returncode()
     return result
@@ -406,10 +437,18 @@ def terminal(pty: Union[Pty, bool]) -> Optional[tuple[str, int, int, bool]]:
 
 
 @contextlib.contextmanager
-def told(args: Args, timeout: Optional[float]) -> Any:
+def told(args: Args, timeout: Optional[float], codec: Optional[Text]) -> Any:
     try:
         yield
-    except CommandTimedOut as error:
-        error.cmd = args
-        error.timeout = timeout or 0.0
+    except (CommandTimedOut, LimitExceeded) as error:
+        if isinstance(error, CommandTimedOut):
+            error.cmd = args
+            error.timeout = timeout or 0.0
+        if codec is not None:
+            # Only a part, which may not even be text as it stands.
+            part = Text(codec.encoding, "replace")
+            error.stdout, error.stderr = (
+                None if data is None else part.decode(data, False)
+                for data in (error.stdout, error.stderr)
+            )
         raise

@@ -10,7 +10,7 @@ from typing import Any, Literal, Optional, TypeVar, Union, overload
 
 from rmux import _command, _prompts, _rmux, _settings, _stats
 from rmux._background import Background
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Pty, Text, Word
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, OnExcess, Pty, Text, Word
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._prompts import (
@@ -164,6 +164,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: Literal[False] = False,
         encoding: None = None,
@@ -179,6 +182,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: Literal[True],
         encoding: Optional[str] = None,
@@ -194,6 +200,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
@@ -208,6 +217,9 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         check: bool = False,
         timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         text: bool = False,
         encoding: Optional[str] = None,
@@ -219,8 +231,21 @@ class Session(Handle):
         shell is. A str is a line for that shell. A :class:`Subsystem` is a program of the server.
 
         Any ``returncode`` is a result, unless ``check`` is set: then one other than 0 raises
-        :class:`CalledProcessError`. After ``timeout`` seconds the command's process group is
-        killed and :class:`CommandTimedOut` is raised; cancelling kills it too.
+        :class:`CalledProcessError`.
+
+        After ``timeout`` seconds the command's process group gets SIGTERM, and SIGKILL if some of
+        it is left ``kill_grace`` seconds later, which is 2 unless given. Then
+        :class:`CommandTimedOut` is raised, with what was written until then, and whether the
+        remote has confirmed that nothing of the group is left: ``confirmed``. Processes that left
+        the group, as with ``setsid``, are out of reach. Cancelling ends it just so:
+        ``CancelledError`` comes when that is done, and cancelling again does not wait.
+
+        ``max_output`` is how many bytes of each stream to keep, 1 GiB unless given. With
+        ``on_excess="error"``, a command that writes more is ended as above and
+        :class:`LimitExceeded` is raised. ``"truncate"`` keeps the beginning, and counts what it
+        drops in ``stdout_dropped`` and ``stderr_dropped``. ``"spill"`` also keeps the beginning,
+        and puts all into files that only this account can read: ``stdout_file`` and
+        ``stderr_file``, yours to remove.
         """
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
@@ -229,9 +254,11 @@ class Session(Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             timeout=timeout,
+            kill_grace=kill_grace,
+            limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
         )
-        with told(args, timeout):
+        with told(args, timeout, codec):
             ended = await settle(operation)
         return completed(args, ended, codec, check, self._host.name)
 

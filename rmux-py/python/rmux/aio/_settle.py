@@ -54,13 +54,24 @@ async def settle(
     ask: Optional[Ask] = None,
     run: Optional[Callable[[Call], object]] = None,
 ) -> Any:
-    """Runs an operation to its end. Cancelling this cancels it."""
+    """Runs an operation to its end. Cancelling this stops it in order, where it can be, and waits for
+    that; cancelling again, or where it cannot be, cancels it."""
     future = begin(operation, ask, run)
     try:
-        return await future
-    except BaseException:
-        operation.cancel()
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not future.done() and operation.stop():
+            try:
+                await asyncio.wait({future})
+            finally:
+                if future.done() and not future.cancelled():
+                    # What came of it is told by nobody else.
+                    future.exception()
         raise
+    finally:
+        if not future.done():
+            operation.cancel()
+            future.cancel()
 
 
 def _set(future: asyncio.Future[Any], result: Any, error: Optional[BaseException]) -> None:
