@@ -153,6 +153,17 @@ export interface ConnectionOptions {
    * trusted with everything sent. For throw-away hosts only.
    */
   dangerAcceptAnyHostKey?: boolean;
+  /**
+   * How many connections one session may have at a time. More than one are made only where the server
+   * grants no further command, or for the lane `bulk`. Default: 4.
+   */
+  maxLinks?: number;
+  /**
+   * Whether a session may log in once more: only where the first login is known to have asked nobody
+   * (`silent`), `never`, or where it asked, too (`allowed`). Such a login asks nothing, and one that
+   * fails fails no command. Default: `silent`.
+   */
+  furtherLogins?: 'silent' | 'never' | 'allowed';
   /** How long connecting may take, not counting open questions. Default: `ConnectTimeout`, else 15,000. */
   connectTimeout?: number;
   /**
@@ -471,6 +482,14 @@ export interface SpawnOptions {
    * signals, as OpenSSH does for root before 9.8. With a terminal it never does. Default: true.
    */
   killOnDrop?: boolean;
+  /**
+   * `bulk` is for a command that moves much data: it gets a connection of its own where one is allowed
+   * (`furtherLogins`, `maxLinks`) and worth it, so that others do not wait behind it. Default:
+   * `interactive`.
+   */
+  lane?: 'interactive' | 'bulk';
+  /** About how many bytes a command of the lane `bulk` moves. Default: unknown, which counts as very many. */
+  expectedSize?: number;
   /** Kills the command; `exited` then rejects with an AbortError. */
   signal?: AbortSignal;
   /** As for `run`. */

@@ -87,6 +87,9 @@ export interface CommandSpec {
   stdout?: string
   stderr?: string
   pty?: PtySpec
+  /** Whether it moves much data, and about how many bytes where that is known. */
+  bulk?: boolean
+  expectedSize?: number
 }
 
 /**
@@ -114,6 +117,9 @@ export interface ConnectOptions {
   keepaliveCount?: number
   /** For every command. */
   env?: Record<string, string>
+  maxLinks?: number
+  /** `silent`, `never` or `allowed`. */
+  furtherLogins?: string
   /** Which questions the program answers. */
   asked?: Asked
 }

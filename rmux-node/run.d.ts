@@ -14,6 +14,14 @@ export interface RunOptions {
    * what the command had written.
    */
   timeout?: number;
+  /**
+   * `bulk` is for a command that moves much data: it gets a connection of its own where one is allowed
+   * (`furtherLogins`, `maxLinks`) and worth it, so that others do not wait behind it. Default:
+   * `interactive`.
+   */
+  lane?: 'interactive' | 'bulk';
+  /** About how many bytes a command of the lane `bulk` moves. Default: unknown, which counts as very many. */
+  expectedSize?: number;
   /** Ends it: its process group is ended, and then `run` rejects with an AbortError, which says the same. */
   signal?: AbortSignal;
   /**

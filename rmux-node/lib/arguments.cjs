@@ -92,6 +92,18 @@ function choice(value, name, words) {
   return word;
 }
 
+/** Whether a command moves much data, and how much. */
+function lane(value, size) {
+  const bulk = choice(value, 'lane', ['interactive', 'bulk']) === 'bulk';
+  const expectedSize = optional(size, 'expectedSize', 'number');
+  if (expectedSize === undefined) return { bulk };
+  if (!Number.isSafeInteger(expectedSize) || expectedSize < 0) {
+    refuse('expectedSize must be a whole number of bytes', 'ERR_OUT_OF_RANGE');
+  }
+  if (!bulk) refuse("expectedSize is for the lane 'bulk'", 'ERR_INVALID_ARG_VALUE');
+  return { bulk, expectedSize };
+}
+
 /** The bytes of a string or a view; a view's own bytes only. */
 function bytes(value, name) {
   if (value === undefined || value === null) return undefined;
@@ -174,6 +186,7 @@ module.exports = {
   environment,
   flag,
   isObject,
+  lane,
   limit,
   options,
   pty,

@@ -21,6 +21,8 @@ const SHARED = [
   'answerTimeout',
   'keepalive',
   'env',
+  'maxLinks',
+  'furtherLogins',
   'onEvent',
 ];
 /** How many errors of callbacks are kept for those who are yet to hear of them. */
@@ -46,6 +48,8 @@ function read(options) {
     keepaliveInterval: keepalive.interval,
     keepaliveCount: keepalive.count,
     env: check.environment(options.env),
+    maxLinks: readMaxLinks(options.maxLinks),
+    furtherLogins: check.choice(options.furtherLogins, 'furtherLogins', ['silent', 'never', 'allowed']),
     asked: readAsked(callbacks),
   };
   return {
@@ -64,6 +68,12 @@ function readPolicy(options, callbacks) {
   }
   if (callbacks.hostKey !== undefined) return 'ask';
   return check.choice(options.hostKeyPolicy, 'hostKeyPolicy, if not a function,', ['strict', 'accept-new']);
+}
+
+function readMaxLinks(given) {
+  const links = check.count(given, 'maxLinks');
+  if (links === 0) check.refuse('maxLinks must be 1 or more', 'ERR_OUT_OF_RANGE');
+  return links;
 }
 
 function readKeepalive(given) {

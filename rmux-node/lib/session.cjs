@@ -24,9 +24,23 @@ const RUN = [
   'encoding',
   'check',
   'verbatim',
+  'lane',
+  'expectedSize',
 ];
 const ON_EXCESS = ['error', 'truncate', 'spill'];
-const SPAWN = ['env', 'cwd', 'pty', 'stdin', 'stdout', 'stderr', 'killOnDrop', 'signal', 'verbatim'];
+const SPAWN = [
+  'env',
+  'cwd',
+  'pty',
+  'stdin',
+  'stdout',
+  'stderr',
+  'killOnDrop',
+  'signal',
+  'verbatim',
+  'lane',
+  'expectedSize',
+];
 const STDIO = ['pipe', 'ignore', 'inherit'];
 
 /** Only `connect` and pools make sessions. */
@@ -187,6 +201,7 @@ class Session {
       maxOutput: check.bytesCount(given.maxOutput, 'maxOutput'),
       onExcess: check.choice(given.onExcess, 'onExcess', ON_EXCESS),
       check: check.flag(given.check, 'check'),
+      ...check.lane(given.lane, given.expectedSize),
       killOnDrop: signal !== undefined,
       verbatim: check.flag(given.verbatim, 'verbatim'),
     };
@@ -219,6 +234,7 @@ class Session {
       env: check.environment(given.env),
       cwd: check.text(given.cwd, 'cwd'),
       pty: check.pty(given.pty),
+      ...check.lane(given.lane, given.expectedSize),
       stdin: check.choice(given.stdin, 'stdin', STDIO),
       stdout: check.choice(given.stdout, 'stdout', STDIO),
       stderr: check.choice(given.stderr, 'stderr', STDIO),

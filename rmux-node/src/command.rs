@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
-use rmux_core::{Command, Error, ErrorKind, OutputLimit, Pty, Result, Session, Stdio};
+use rmux_core::{Command, Error, ErrorKind, Lane, OutputLimit, Pty, Result, Session, Stdio};
 
 use crate::connect::milliseconds;
 
@@ -42,6 +42,9 @@ pub struct CommandSpec {
     pub stdout: Option<String>,
     pub stderr: Option<String>,
     pub pty: Option<PtySpec>,
+    /// Whether it moves much data, and about how many bytes where that is known.
+    pub bulk: Option<bool>,
+    pub expected_size: Option<f64>,
 }
 
 /// A terminal to run a command in.
@@ -73,6 +76,7 @@ pub(crate) struct Recipe {
     output_limit: Option<OutputLimit>,
     kill_on_drop: bool,
     verbatim: bool,
+    lane: Lane,
     stdio: [Option<Stdio>; 3],
     pty: Option<Pty>,
 }
@@ -115,6 +119,10 @@ impl CommandSpec {
             },
             kill_on_drop: self.kill_on_drop,
             verbatim: self.verbatim == Some(true),
+            lane: match self.bulk {
+                Some(true) => Lane::Bulk(self.expected_size.map(|size| size as u64)),
+                _ => Lane::Interactive,
+            },
             stdio: [
                 stream(self.stdin)?,
                 stream(self.stdout)?,
@@ -167,6 +175,7 @@ impl Recipe {
         if let Some(stderr) = stderr {
             command.stderr(stderr);
         }
+        command.lane(self.lane);
         if let Some(pty) = &self.pty {
             command.pty(pty.clone());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi_derive::napi;
-use rmux_core::{Config, Error, ErrorKind, HostKeyPolicy, Result};
+use rmux_core::{Config, Error, ErrorKind, FurtherLogins, HostKeyPolicy, Result};
 
 use crate::delivery::{Event, Question};
 use crate::mailbox::Mailbox;
@@ -26,6 +26,9 @@ pub struct ConnectOptions {
     pub keepalive_count: Option<u32>,
     /// For every command.
     pub env: Option<HashMap<String, String>>,
+    pub max_links: Option<u32>,
+    /// `silent`, `never` or `allowed`.
+    pub further_logins: Option<String>,
     /// Which questions the program answers.
     pub asked: Option<Asked>,
 }
@@ -58,6 +61,16 @@ impl ConnectOptions {
         for (name, value) in self.env.unwrap_or_default() {
             config = config.env(name, value);
         }
+        if let Some(links) = self.max_links {
+            config = config.max_links(links as usize);
+        }
+        config = match self.further_logins.as_deref() {
+            None => config,
+            Some("silent") => config.further_logins(FurtherLogins::Silent),
+            Some("never") => config.further_logins(FurtherLogins::Never),
+            Some("allowed") => config.further_logins(FurtherLogins::Allowed),
+            Some(other) => return Err(invalid(format!("further logins cannot be {other:?}"))),
+        };
         if let Some(asked) = self.asked {
             config = config.prompter(Arc::new(Prompts::new(Arc::clone(&line), asked)));
         }

@@ -9,7 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
 use rmux_core::{
-    CloseReason, Command, Error, ErrorKind, ExitStatus, Host, Output, OutputLimit, Pty, Stdio,
+    CloseReason, Command, Error, ErrorKind, ExitStatus, Host, Lane, Output, OutputLimit, Pty, Stdio,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -33,6 +33,9 @@ struct Handle {
     given_back: watch::Sender<bool>,
 }
 
+/// For a command that moves much data: how much, where that is known.
+type Bulk = Option<(Option<u64>,)>;
+
 impl Session {
     pub(crate) fn new(session: rmux_core::Session) -> Self {
         Self(Here::new(Handle {
@@ -54,6 +57,7 @@ impl Session {
         env: &Variables,
         cwd: Option<&PyBackedBytes>,
         verbatim: bool,
+        bulk: Bulk,
     ) -> rmux_core::Result<Command> {
         let about = |error: Error| error.with_host(&self.0.host.name);
         let recipe = Recipe::new(words, env, cwd).map_err(about)?;
@@ -63,6 +67,9 @@ impl Session {
             return Err(about(Error::new(ErrorKind::Closed, "run", what)));
         };
         let mut command = recipe.command(session);
+        if let Some((size,)) = bulk {
+            command.lane(Lane::Bulk(size));
+        }
         command.kill_on_drop(true).verbatim(verbatim);
         Ok(command)
     }
@@ -95,7 +102,7 @@ impl Session {
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, how many bytes of each were
     /// dropped, the files with all of each, and what to say if the exit code should have been 0.
-    #[pyo3(signature = (words, *, input, env, cwd, timeout, kill_grace, limit, verbatim))]
+    #[pyo3(signature = (words, *, input, env, cwd, timeout, kill_grace, limit, verbatim, bulk))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn run(
         &self,
@@ -108,9 +115,10 @@ impl Session {
         kill_grace: Option<f64>,
         limit: Option<(u64, String)>,
         verbatim: bool,
+        bulk: Bulk,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim))?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim, bulk))?;
         if let Some(grace) = kill_grace.and_then(duration) {
             command.kill_grace(grace);
         }
@@ -142,7 +150,7 @@ impl Session {
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
     /// is a terminal's type, columns, rows, and whether to do without if it is refused.
-    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim))]
+    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim, bulk))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn spawn(
         &self,
@@ -155,9 +163,10 @@ impl Session {
         cwd: Option<PyBackedBytes>,
         pty: Option<(String, u32, u32, bool)>,
         verbatim: bool,
+        bulk: Bulk,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim))?;
+        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim, bulk))?;
         command.stdin(checked(py, stdio(stdin))?);
         command.stdout(checked(py, stdio(stdout))?);
         command.stderr(checked(py, stdio(stderr))?);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rmux_core::{Config, Error, ErrorKind, HostKeyPolicy, SessionEvent};
+use rmux_core::{Config, Error, ErrorKind, FurtherLogins, HostKeyPolicy, SessionEvent};
 
 use crate::delivery::deliver;
 use crate::error::exception;
@@ -47,6 +47,8 @@ pub(crate) struct Connecting {
     answer_timeout: Option<f64>,
     /// For every command.
     env: Variables,
+    max_links: Option<i64>,
+    further_logins: Option<String>,
     /// The kinds of questions that can be answered.
     answers: Vec<String>,
     /// Called with the name of each event, and what it tells as keywords, from a thread of rmux: it
@@ -103,6 +105,23 @@ impl Connecting {
             let text = |bytes| text(bytes).map_err(|error| exception(py, &about(error, host)));
             config = config.env(text(name)?, text(value)?);
         }
+        if let Some(links) = self.max_links {
+            config = config.max_links(match usize::try_from(links) {
+                Ok(links) if links > 0 => links,
+                _ => return Err(invalid(format!("{links} is no number of connections"))),
+            });
+        }
+        config = match self.further_logins.as_deref() {
+            None => config,
+            Some("silent") => config.further_logins(FurtherLogins::Silent),
+            Some("never") => config.further_logins(FurtherLogins::Never),
+            Some("allowed") => config.further_logins(FurtherLogins::Allowed),
+            Some(other) => {
+                return Err(invalid(format!(
+                    "further_logins is \"silent\", \"never\" or \"allowed\", not {other:?}"
+                )));
+            }
+        };
         if let Some(sink) = self.on_event {
             config = config.on_event(observer(sink));
         }

@@ -26,6 +26,8 @@ Args = Union[str, bytes, Sequence[Word], Subsystem]
 Data = Union[bytes, bytearray, memoryview]
 #: What becomes of output beyond ``max_output``.
 OnExcess = Union[Literal["error"], Literal["truncate"], Literal["spill"]]
+#: Whether a command moves so much data that others should not wait behind it.
+Lane = Optional[Literal["interactive", "bulk"]]
 Env = Mapping[Union[str, bytes], Union[str, bytes]]
 
 #: The stream is a file object of the ``Popen``. As in ``subprocess``.
@@ -187,6 +189,16 @@ def stream(where: Optional[int], host: str) -> str:
     if where == DEVNULL:
         return "null"
     message = "a stream is PIPE, DEVNULL or None (of this process)"
+    raise exception("INVALID_INPUT", f"run: {host}: {message}", "run", host)
+
+
+def bulk(lane: Lane, expected_size: Optional[int], host: str) -> Optional[tuple[Optional[int]]]:
+    """For a command that moves much data: how much, where that is known."""
+    if lane == "bulk" and (expected_size is None or expected_size >= 0):
+        return (expected_size,)
+    if lane in (None, "interactive") and expected_size is None:
+        return None
+    message = 'lane is "interactive", or "bulk" with an expected_size of 0 or more, if any'
     raise exception("INVALID_INPUT", f"run: {host}: {message}", "run", host)
 
 

@@ -21,7 +21,7 @@ from rmux._prompts import (
     PasswordPrompt,
 )
 from rmux._session import Session
-from rmux._settings import MatchExec, Options, Path, SessionEvent
+from rmux._settings import FurtherLogins, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, PoolStats
 
 
@@ -64,6 +64,8 @@ class Pool(Handle):
         connect_timeout: Optional[float] = None,
         answer_timeout: Optional[float] = None,
         env: Optional[Env] = None,
+        max_links: Optional[int] = None,
+        further_logins: FurtherLogins = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
         max_connections: Optional[int] = None,
@@ -115,6 +117,8 @@ class Pool(Handle):
             connect_timeout=connect_timeout,
             answer_timeout=answer_timeout,
             env=env,
+            max_links=max_links,
+            further_logins=further_logins,
             callbacks=callbacks,
             observer=observer,
             background=background,

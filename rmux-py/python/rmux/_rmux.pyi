@@ -93,6 +93,7 @@ class Session:
         kill_grace: float | None,
         limit: tuple[int, str] | None,
         verbatim: bool,
+        bulk: tuple[int | None] | None,
     ) -> Operation: ...
     def spawn(
         self,
@@ -105,6 +106,7 @@ class Session:
         cwd: bytes | None,
         pty: tuple[str, int, int, bool] | None,
         verbatim: bool,
+        bulk: tuple[int | None] | None,
     ) -> Operation: ...
     def release(self) -> None: ...
     def close(self) -> Operation: ...

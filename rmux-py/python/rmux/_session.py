@@ -10,7 +10,7 @@ from typing import Any, Literal, Optional, Union, overload
 
 from rmux import _command, _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, OnExcess, Pty, Text, Word
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error, LimitExceeded
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._popen import Popen
@@ -22,7 +22,7 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
+from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
 
 
@@ -49,6 +49,8 @@ def connect(
     connect_timeout: Optional[float] = None,
     answer_timeout: Optional[float] = None,
     env: Optional[Env] = None,
+    max_links: Optional[int] = None,
+    further_logins: FurtherLogins = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Session:
     """Connects to ``host``: ``name``, ``user@name`` or ``ssh://user@name:port``.
@@ -72,6 +74,11 @@ def connect(
       or to run something on it; 60 unless set, 0 waits for ever. Past that the call raises
       :class:`TimedOut`, and the session goes on. A slow network does not count.
     - ``env``: environment variables for every command, as ``env`` of :meth:`Session.run` is for one.
+    - ``max_links``: how many connections the session may have at a time, 4 unless set. More than
+      one are made only where the server grants no further command, or for ``lane="bulk"``.
+    - ``further_logins``: whether it may log in once more: ``"silent"``, which is the default, only
+      where the first login is known to have asked nobody; ``"never"``; or ``"allowed"``. Such a
+      login asks nothing, and one that fails fails no command.
 
     - ``agent_key``: whether to give a key that let the user in to the agent. Asked only where
       ``AddKeysToAgent`` is ``ask``.
@@ -113,6 +120,8 @@ def connect(
         connect_timeout=connect_timeout,
         answer_timeout=answer_timeout,
         env=env,
+        max_links=max_links,
+        further_logins=further_logins,
         callbacks=callbacks,
         observer=observer,
         background=background,
@@ -169,6 +178,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -187,6 +198,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -205,6 +218,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -222,6 +237,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -252,6 +269,10 @@ class Session(Handle):
         the command and nothing else, and hands on all that comes, as ``ssh`` does: for servers
         that run something else than a shell. Killing it is then a request that a server may
         ignore.
+
+        ``lane="bulk"`` is for a command that moves much data, about ``expected_size`` bytes where
+        that is known: it gets a connection of its own where one is allowed and worth it, so that
+        others do not wait behind it.
         """
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
@@ -263,6 +284,7 @@ class Session(Handle):
             kill_grace=kill_grace,
             limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
+            bulk=_command.bulk(lane, expected_size, self._host.name),
         )
         with told(args, timeout, codec):
             ended = operation.wait()
@@ -280,6 +302,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -297,6 +321,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -314,6 +340,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -330,6 +358,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -338,8 +368,8 @@ class Session(Handle):
         """Starts a command and returns while it runs.
 
         Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
-        it in a terminal, where standard error is part of standard output. ``verbatim`` is as in
-        :meth:`run`.
+        it in a terminal, where standard error is part of standard output. ``verbatim``, ``lane``
+        and ``expected_size`` are as in :meth:`run`.
         """
         codec = Text.wanted(text, encoding, errors)
         host = self._host.name
@@ -352,6 +382,7 @@ class Session(Handle):
             cwd=_command.directory(cwd),
             pty=terminal(pty),
             verbatim=verbatim,
+            bulk=_command.bulk(lane, expected_size, host),
         ).wait()
         return Popen(args, native, text=codec, bufsize=bufsize, host=host)
 

@@ -20,6 +20,7 @@ Path = Union[str, "os.PathLike[str]"]
 OptionValue = Union[str, int, bool]
 Options = Mapping[str, Union[OptionValue, Iterable[OptionValue]]]
 MatchExec = Optional[Literal["own-files", "always", "never"]]
+FurtherLogins = Optional[Literal["silent", "never", "allowed"]]
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ class Connecting(NamedTuple):
     connect_timeout: Optional[float]
     answer_timeout: Optional[float]
     env: list[tuple[bytes, bytes]]
+    max_links: Optional[int]
+    further_logins: Optional[str]
     answers: list[str]
     on_event: Optional[Callable[..., None]]
     on_question: Optional[Callable[[_rmux.Question], None]]
@@ -150,6 +153,8 @@ def connecting(
     connect_timeout: Optional[float],
     answer_timeout: Optional[float],
     env: Optional[Env],
+    max_links: Optional[int],
+    further_logins: FurtherLogins,
     callbacks: Callbacks,
     observer: Optional[Observer],
     background: Background,
@@ -170,6 +175,8 @@ def connecting(
         connect_timeout,
         answer_timeout,
         variables(env),
+        max_links,
+        further_logins,
         list(callbacks),
         None if observer is None else observer.sink(),
         background.sink() if "host_keys" in callbacks else None,

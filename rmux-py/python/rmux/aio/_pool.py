@@ -21,7 +21,7 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._settings import MatchExec, Options, Path, SessionEvent
+from rmux._settings import FurtherLogins, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, PoolStats
 from rmux.aio._answering import Answering
 from rmux.aio._hosts import HostResults
@@ -66,6 +66,8 @@ class Pool(Handle):
         connect_timeout: Optional[float] = None,
         answer_timeout: Optional[float] = None,
         env: Optional[Env] = None,
+        max_links: Optional[int] = None,
+        further_logins: FurtherLogins = None,
         on_event: Optional[Callable[[SessionEvent], object]] = None,
         linger: float = 0.0,
         max_connections: Optional[int] = None,
@@ -111,6 +113,8 @@ class Pool(Handle):
             connect_timeout=connect_timeout,
             answer_timeout=answer_timeout,
             env=env,
+            max_links=max_links,
+            further_logins=further_logins,
             callbacks=callbacks,
             observer=observer,
             background=background,

@@ -10,7 +10,7 @@ from typing import Any, Literal, Optional, TypeVar, Union, overload
 
 from rmux import _command, _prompts, _rmux, _settings, _stats
 from rmux._background import Background
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, OnExcess, Pty, Text, Word
+from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._prompts import (
@@ -22,7 +22,7 @@ from rmux._prompts import (
     PasswordPrompt,
 )
 from rmux._session import completed, terminal, told
-from rmux._settings import Host, MatchExec, Options, Path, SessionEvent
+from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
 from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._popen import Popen
@@ -55,6 +55,8 @@ def connect(
     connect_timeout: Optional[float] = None,
     answer_timeout: Optional[float] = None,
     env: Optional[Env] = None,
+    max_links: Optional[int] = None,
+    further_logins: FurtherLogins = None,
     on_event: Optional[Callable[[SessionEvent], object]] = None,
 ) -> Opening[Session]:
     """Connects to ``host``: ``await`` it, or enter it with ``async with``, which also closes.
@@ -95,6 +97,8 @@ def connect(
             connect_timeout=connect_timeout,
             answer_timeout=answer_timeout,
             env=env,
+            max_links=max_links,
+            further_logins=further_logins,
             callbacks=callbacks,
             observer=observer,
             background=background,
@@ -168,6 +172,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -186,6 +192,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -204,6 +212,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -221,6 +231,8 @@ class Session(Handle):
         max_output: Optional[int] = None,
         on_excess: OnExcess = "error",
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -246,6 +258,10 @@ class Session(Handle):
         drops in ``stdout_dropped`` and ``stderr_dropped``. ``"spill"`` also keeps the beginning,
         and puts all into files that only this account can read: ``stdout_file`` and
         ``stderr_file``, yours to remove.
+
+        ``lane="bulk"`` is for a command that moves much data, about ``expected_size`` bytes where
+        that is known: it gets a connection of its own where one is allowed and worth it, so that
+        others do not wait behind it.
         """
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
@@ -257,6 +273,7 @@ class Session(Handle):
             kill_grace=kill_grace,
             limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
+            bulk=_command.bulk(lane, expected_size, self._host.name),
         )
         with told(args, timeout, codec):
             ended = await settle(operation)
@@ -274,6 +291,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
@@ -290,6 +309,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -306,6 +327,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -321,6 +344,8 @@ class Session(Handle):
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
         verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
@@ -328,11 +353,24 @@ class Session(Handle):
         """Starts a command: ``await`` it, or enter it with ``async with``.
 
         Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
-        it in a terminal, where standard error is part of standard output.
+        it in a terminal, where standard error is part of standard output. ``lane`` and
+        ``expected_size`` are those of :meth:`run`.
         """
         return Opening(
             self._popen(
-                args, stdin, stdout, stderr, env, cwd, pty, verbatim, text, encoding, errors
+                args,
+                stdin,
+                stdout,
+                stderr,
+                env,
+                cwd,
+                pty,
+                verbatim,
+                lane,
+                expected_size,
+                text,
+                encoding,
+                errors,
             )
         )
 
@@ -346,6 +384,8 @@ class Session(Handle):
         cwd: Optional[Word],
         pty: Union[Pty, bool],
         verbatim: bool,
+        lane: Lane,
+        expected_size: Optional[int],
         text: bool,
         encoding: Optional[str],
         errors: Optional[str],
@@ -362,6 +402,7 @@ class Session(Handle):
                 cwd=_command.directory(cwd),
                 pty=terminal(pty),
                 verbatim=verbatim,
+                bulk=_command.bulk(lane, expected_size, host),
             )
         )
         return Popen(args, native, text=codec, host=host)
