@@ -10,6 +10,7 @@ use rmux_proto::sftp::{Attributes, Extension, OpenFlags};
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::behind::{Writing, closed};
+use super::failure::Tried;
 use super::read::Reading;
 use super::{Files, Metadata};
 use crate::error::{Error, ErrorKind, Result};
@@ -238,6 +239,9 @@ impl File {
 
     async fn explained(&self, failed: Failed) -> Error {
         let tried = self.files.tried("write", &self.path);
+        if failed.is_missing() {
+            return not_open_for(tried);
+        }
         match self.writing.handle() {
             Ok(handle) => {
                 let client = &self.writing.client;
@@ -248,11 +252,18 @@ impl File {
     }
 
     fn io(&self, operation: &'static str, failed: Failed) -> io::Error {
-        self.files
-            .tried(operation, &self.path)
-            .failed(failed)
-            .into()
+        let tried = self.files.tried(operation, &self.path);
+        match failed.is_missing() {
+            true => not_open_for(tried),
+            false => tried.failed(failed),
+        }
+        .into()
     }
+}
+
+/// What OpenSSH means when it says of an open file that there is none.
+fn not_open_for(tried: Tried<'_>) -> Error {
+    tried.error(ErrorKind::Io, "the file was not opened for that")
 }
 
 /// What was asked for ahead, and what of it has come.

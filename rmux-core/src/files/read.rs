@@ -1,12 +1,12 @@
 //! Reading: a stretch of a file in pieces, several of them under way.
 
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use rmux_proto::sftp::{Attributes, OpenFlags, Pieces};
 
@@ -154,13 +154,17 @@ impl Stretch {
     }
 }
 
+/// A stretch that is being read, and how long it is. Also `Sync`, so that a file is, and what waits
+/// for one can be spawned.
+type StretchRead = dyn Future<Output = (u32, Result<Read, Failed>)> + Send + Sync;
+
 /// Reads a range in order, with requests ahead.
 pub(super) struct Reading {
     client: Client,
     handle: Arc<Handle>,
     /// What has not been asked for.
     range: Range<u64>,
-    under_way: FuturesOrdered<BoxFuture<'static, (u32, Result<Read, Failed>)>>,
+    under_way: FuturesOrdered<Pin<Box<StretchRead>>>,
     bytes: usize,
 }
 

@@ -150,3 +150,47 @@ async fn files_that_nobody_took_are_closed() {
     };
     eventually(LIMIT, "none is open", || open() == 0).await;
 }
+
+/// What is done with an open file can be done in a task of its own.
+#[tokio::test]
+async fn an_open_file_goes_to_any_thread() {
+    let served = internal().await;
+    let path = served.at("file");
+    std::fs::write(&path, "abc").unwrap();
+    let options = OpenOptions::new().read().write();
+    let mut file = served.files.open(&path, &options).await.unwrap();
+    let work = async move {
+        let mut all = String::new();
+        file.read_to_string(&mut all).await.unwrap();
+        file.set_len(2).await.unwrap();
+        assert_eq!(
+            (all.as_str(), file.metadata().await.unwrap().len()),
+            ("abc", 2)
+        );
+        file.close().await.unwrap();
+    };
+    within(LIMIT, "all of it", tokio::spawn(work))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_file_was_not_opened_for_is_told() {
+    for served in [internal().await, external().await] {
+        let path = served.at("file");
+        std::fs::write(&path, "abc").unwrap();
+        let open = async |options| served.files.open(&path, &options).await.unwrap();
+        let mut reader = open(OpenOptions::new().read()).await;
+        reader.write_all(b"x").await.unwrap();
+        let told = reader.close().await.unwrap_err();
+        let mut writer = open(OpenOptions::new().write()).await;
+        let read = writer.read_u8().await.unwrap_err();
+        for (kind, message) in [
+            (told.kind(), told.to_string()),
+            (ErrorKind::Io, read.to_string()),
+        ] {
+            assert_eq!(kind, ErrorKind::Io, "{message}");
+            assert!(message.contains("not opened for that"), "{message}");
+        }
+    }
+}
