@@ -37,6 +37,7 @@ wait_for! {
     write(path: impl AsRef<[u8]>, contents: impl Into<Bytes>) -> ();
     write_with(path: impl AsRef<[u8]>, contents: impl Into<Bytes>, options: &WriteOptions) -> ();
     append(path: impl AsRef<[u8]>, contents: impl Into<Bytes>) -> ();
+    replace_text(path: impl AsRef<[u8]>, old: impl AsRef<[u8]>, new: impl AsRef<[u8]>) -> ();
     metadata(path: impl AsRef<[u8]>) -> Metadata;
     symlink_metadata(path: impl AsRef<[u8]>) -> Metadata;
     exists(path: impl AsRef<[u8]>) -> bool;
@@ -49,6 +50,7 @@ wait_for! {
     remove_file(path: impl AsRef<[u8]>) -> ();
     create_dir(path: impl AsRef<[u8]>) -> ();
     create_dir_all(path: impl AsRef<[u8]>) -> ();
+    temp_dir(prefix: impl AsRef<[u8]>) -> RemotePath;
     remove_dir(path: impl AsRef<[u8]>) -> ();
     remove_dir_all(path: impl AsRef<[u8]>) -> ();
     set_mode(path: impl AsRef<[u8]>, mode: u32) -> ();

@@ -168,6 +168,27 @@ impl Files {
         Ok(())
     }
 
+    /// Makes a new directory for this account only (mode 0700), whose name is `prefix` and what
+    /// makes it one that nobody else has. It is the caller's to remove.
+    ///
+    /// # Errors
+    /// As [`create_dir`](Self::create_dir).
+    ///
+    /// # Cancel safety
+    /// Whether it was made is unknown.
+    pub async fn temp_dir(&self, prefix: impl AsRef<[u8]>) -> Result<RemotePath> {
+        let (client, mut path) = self.locate("make directory", prefix.as_ref()).await?;
+        path.extend_from_slice(format!("{:016x}", rand::random::<u64>()).as_bytes());
+        let private = super::write::permissions(0o700);
+        match client.make_directory(&path, private).await {
+            Ok(()) => Ok(RemotePath::new(path)),
+            Err(failed) => {
+                let tried = self.tried("make directory", &path);
+                Err(tried.not_made(&client, failed).await)
+            }
+        }
+    }
+
     /// Removes an empty directory.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod attributes;
 mod behind;
 mod copy;
 mod directory;
+mod edit;
 mod failure;
 mod file;
 mod metadata;

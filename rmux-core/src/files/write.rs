@@ -1,6 +1,7 @@
 //! Writing: whole files, in one step or in place, and at the end.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -25,7 +26,8 @@ pub struct WriteOptions {
     in_place: bool,
     pub(super) no_sync: bool,
     pub(super) create_new: bool,
-    pub(super) unchanged: Option<Metadata>,
+    /// Length and time of writing, in seconds.
+    pub(super) unchanged: Option<(Option<u64>, Option<u32>)>,
     pub(super) sha256: Option<[u8; 32]>,
 }
 
@@ -65,7 +67,18 @@ impl WriteOptions {
     /// that were seen before, or it is gone. Looked at again right before the new file takes its
     /// place; between the two, somebody else may still be faster.
     pub fn if_unchanged(mut self, seen: &Metadata) -> Self {
-        self.unchanged = Some(seen.clone());
+        let seen = seen.attributes();
+        self.unchanged = Some((seen.size, seen.times.map(|it| it.1)));
+        self
+    }
+
+    /// As [`if_unchanged`](Self::if_unchanged), for a length and a time of writing that were kept
+    /// apart from the rest; of the time, the whole seconds count.
+    pub fn if_unmodified(mut self, len: u64, modified: SystemTime) -> Self {
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH);
+        // What SFTP has no word for is no file's time.
+        let seconds = since.ok().and_then(|it| u32::try_from(it.as_secs()).ok());
+        self.unchanged = Some((Some(len), seconds));
         self
     }
 
@@ -220,8 +233,7 @@ pub(super) async fn check(
         let Some(now) = now else {
             return changed("it is gone");
         };
-        let (seen, times) = (seen.attributes(), |it: &Attributes| it.times.map(|it| it.1));
-        if (now.size, times(now)) != (seen.size, times(seen)) {
+        if (now.size, now.times.map(|it| it.1)) != *seen {
             return changed("its length or its time of writing is another than before");
         }
     }

@@ -1,6 +1,7 @@
 //! Files of the remote, on OpenSSH's two SFTP servers and the embedded one.
 
 mod atomic;
+mod edit;
 mod endings;
 mod handles;
 mod hostile;

@@ -207,6 +207,17 @@ async fn home_and_temporary_files() {
     assert_eq!((known.mode(), known.len()), (Some(0o600), 0));
     files.remove_file(&path).await.unwrap();
 
+    let (one, two) = tokio::join!(
+        files.temp_dir(served.at("work-")),
+        files.temp_dir(served.at("work-"))
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one != two && one.as_bytes().starts_with(served.at("work-").as_bytes()));
+    let known = files.metadata(&one).await.unwrap();
+    assert!(known.is_dir() && known.mode() == Some(0o700), "{known:?}");
+    let error = files.temp_dir(served.at("none/x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+
     // Files whose length says nothing.
     for path in ["/proc/self/status", "/proc/self/mounts"] {
         let contents = files.read(path).await.unwrap();
