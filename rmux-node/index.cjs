@@ -3,8 +3,25 @@
 
 const { Child } = require('./lib/child.cjs');
 const { AbortError, RmuxError } = require('./lib/errors.cjs');
+const { Dir } = require('./lib/directory.cjs');
+const { FileHandle } = require('./lib/file-handle.cjs');
+const { Files } = require('./lib/files.cjs');
 const { resolve } = require('./lib/resolving.cjs');
 const { Pool } = require('./lib/pool.cjs');
 const { connect, Session } = require('./lib/session.cjs');
+const { Dirent, Stats } = require('./lib/file-stats.cjs');
 
-module.exports = { AbortError, Child, Pool, RmuxError, Session, connect, resolve };
+module.exports = {
+  AbortError,
+  Child,
+  Dir,
+  Dirent,
+  FileHandle,
+  Files,
+  Pool,
+  RmuxError,
+  Session,
+  Stats,
+  connect,
+  resolve,
+};

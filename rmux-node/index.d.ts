@@ -4,11 +4,13 @@
 import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
+import type { Files, RemotePath } from './files.js';
 import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
 import type { RunOptions, RunResult } from './run.js';
 import type { CutOff, PoolStats, SessionStats } from './stats.js';
 
+export * from './files.js';
 export type {
   CutOff,
   HostResult,
@@ -399,6 +401,8 @@ export class Session {
    * keep the process alive.
    */
   readonly closed: Promise<CloseReason>;
+  /** The files of the host. */
+  readonly files: Files;
 
   /**
    * Runs a command to its end and collects what it writes. An exit code other than 0 is no error
@@ -609,6 +613,9 @@ export class RmuxError extends Error {
   readonly operation: string;
   /** The host as the caller named it, where the failure was about one. */
   readonly host: string | undefined;
+  /** With an operation on files: the path, as the caller gave it, and the second one where there are two. */
+  readonly path?: RemotePath;
+  readonly dest?: RemotePath;
   /**
    * Where a command was ended because of this failure: whether the remote has confirmed that nothing of
    * its process group is left.

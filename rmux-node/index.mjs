@@ -2,4 +2,17 @@
 // has each class once.
 import rmux from './index.cjs';
 
-export const { AbortError, Child, Pool, RmuxError, Session, connect, resolve } = rmux;
+export const {
+  AbortError,
+  Child,
+  Dir,
+  Dirent,
+  FileHandle,
+  Files,
+  Pool,
+  RmuxError,
+  Session,
+  Stats,
+  connect,
+  resolve,
+} = rmux;

@@ -124,6 +124,12 @@ export interface ConnectOptions {
   asked?: Asked
 }
 
+/** A name in a directory: text, or bytes that are none. */
+export interface Entry {
+  name: string | Buffer
+  facts: FileFacts
+}
+
 /** A step in a session's life. Which of the optional fields are there depends on `type`. */
 export interface Event {
   type: string
@@ -158,6 +164,18 @@ export interface Failure {
   question?: number
   /** Whether the remote has confirmed the end of a command that was ended for it. */
   confirmed?: boolean
+}
+
+/** What is known of a file; a server may leave anything out. */
+export interface FileFacts {
+  /** Type and permission bits, as `st_mode` of POSIX. */
+  mode?: number
+  size: number
+  uid?: number
+  gid?: number
+  /** Milliseconds since 1970, whole seconds. */
+  accessed?: number
+  modified?: number
 }
 
 /** What a destination resolved to. */
@@ -239,6 +257,41 @@ export declare class NativeChild {
   resize(columns: number, rows: number): void
 }
 
+/** A directory that is being listed. Letting go of it ends the listing. */
+export declare class NativeDirectory {
+  /** Lists on; settled with an array of `Entry`, or with null at the end. One at a time. */
+  next(operation: number): void
+  /** Ends the listing. */
+  close(): void
+}
+
+/** An open file. Letting go of it closes it. One operation at a time. */
+export declare class NativeFile {
+  /** Its path, as the server knows it. */
+  get path(): Buffer
+  /**
+   * Reads up to `length` bytes at `position`; settled with a `Buffer`, which is empty at the end.
+   * With `whole` it waits for all of them, up to the end; without, for the first.
+   */
+  read(operation: number, position: number, length: number, whole: boolean): void
+  /**
+   * Writes all of `data` at `position`, or where the file ends if it was opened for that; settled
+   * with null when the server has it or, with `behind`, when it is accepted. An error of what was
+   * accepted comes with a later operation.
+   */
+  write(operation: number, position: number, data: Uint8Array, behind: boolean): void
+  /** Cuts it off behind this length, or fills it up with zeros. */
+  truncate(operation: number, length: number): void
+  /** Waits until all that was written is on the server's disk. */
+  sync(operation: number): void
+  /** What is known of it; settled with a `FileFacts`. */
+  stat(operation: number): void
+  /** Waits for what was written, and closes it. Closing it twice does nothing. */
+  close(operation: number): void
+  /** Closes it without waiting, unless an operation is under way; what was accepted is written. */
+  abandon(): void
+}
+
 /** The results. Letting go of it ends all. */
 export declare class NativeHostOutputs {
   /** Waits for the next one; settled with a `HostOutcome`, or with null at the end. */
@@ -274,6 +327,56 @@ export declare class NativePool {
  * the connection unless others use it or it lingers.
  */
 export declare class NativeSession {
+  /** Reads a file, from `start` up to `end` if they are given; settled with a `Buffer`. */
+  readFile(operation: number, path: Uint8Array, start?: number | undefined | null, end?: number | undefined | null): void
+  /** Writes a whole file. */
+  writeFile(operation: number, path: Uint8Array, data: Uint8Array, spec: WriteSpec): void
+  /** Writes at the end of a file. */
+  appendFile(operation: number, path: Uint8Array, data: Uint8Array): void
+  /** Replaces the one place where `before` stands. */
+  replaceText(operation: number, path: Uint8Array, before: Uint8Array, after: Uint8Array): void
+  /**
+   * What is known of a file, behind symbolic links if it is to follow them; settled with a
+   * `FileFacts`.
+   */
+  stat(operation: number, path: Uint8Array, follow: boolean): void
+  /** Begins to list a directory; settled with a `NativeDirectory`. */
+  openDirectory(operation: number, path: Uint8Array): void
+  /** Opens a file; settled with a `NativeFile`. */
+  openFile(operation: number, path: Uint8Array, spec: OpenSpec): void
+  /** Makes a new file in a directory and opens it; settled with a `NativeFile`. */
+  tempFile(operation: number, directory: Uint8Array): void
+  /** Makes a new directory whose name begins so; settled with its path. */
+  tempDirectory(operation: number, prefix: Uint8Array): void
+  /** Makes a directory, with those it is in if it is to. */
+  makeDirectory(operation: number, path: Uint8Array, all: boolean): void
+  /** Removes an empty directory. */
+  removeDirectory(operation: number, path: Uint8Array): void
+  /**
+   * Removes a file, or with `all` a directory and all that is in it. With `force` it may be
+   * missing.
+   */
+  remove(operation: number, path: Uint8Array, all: boolean, force: boolean): void
+  /** Renames, in one step over what is there. */
+  rename(operation: number, from: Uint8Array, to: Uint8Array): void
+  /** Copies a file on the server. */
+  copyFile(operation: number, from: Uint8Array, to: Uint8Array): void
+  /** Gives a file a second name. */
+  link(operation: number, file: Uint8Array, link: Uint8Array): void
+  /** Makes a symbolic link that points to `target`. */
+  symlink(operation: number, target: Uint8Array, link: Uint8Array): void
+  /** Where a symbolic link points to; settled with a `Buffer`. */
+  readlink(operation: number, path: Uint8Array): void
+  /** The absolute path without links; settled with a `Buffer`. */
+  realpath(operation: number, path: Uint8Array): void
+  /** Sets the permission bits. */
+  chmod(operation: number, path: Uint8Array, mode: number): void
+  /** Sets user and group, behind symbolic links if it is to follow them. */
+  chown(operation: number, path: Uint8Array, uid: number, gid: number, follow: boolean): void
+  /** Sets when it was last read and written, in milliseconds since 1970. */
+  utimes(operation: number, path: Uint8Array, accessed: number, modified: number): void
+  /** The room of the file system that a file is on; settled with a `Room`. */
+  statfs(operation: number, path: Uint8Array): void
   /** What the destination resolved to. */
   get host(): HostFacts
   /** Whether the session has ended, or this handle was given back. */
@@ -298,6 +401,17 @@ export declare class NativeSession {
   stats(): SessionFigures | null
   /** Closes the connection, for all who use it; settled with null when it is closed. */
   close(operation: number): void
+}
+
+/** How a file is opened. */
+export interface OpenSpec {
+  read: boolean
+  write: boolean
+  append: boolean
+  create: boolean
+  createNew: boolean
+  truncate: boolean
+  mode?: number
 }
 
 /** What a pool does and has done. */
@@ -396,6 +510,24 @@ export interface ResolvedSetting {
   repeats: boolean
 }
 
+/** The room of a file system, in bytes and in files. */
+export interface Room {
+  total: number
+  free: number
+  available: number
+  files: number
+  filesAvailable: number
+  longestName: number
+  readOnly: boolean
+}
+
+/** What was kept of a file. */
+export interface SeenFile {
+  size: number
+  /** Milliseconds since 1970. */
+  modified: number
+}
+
 /** What a session does and has done. Times are in milliseconds. */
 export interface SessionFigures {
   host: string
@@ -421,4 +553,19 @@ export interface Setting {
 export interface Severed {
   host: string
   channels: number
+}
+
+/** How a whole file is written. */
+export interface WriteSpec {
+  mode?: number
+  /** Whether it must not be there yet. */
+  createNew: boolean
+  /** Whether the file itself is written into. */
+  inPlace: boolean
+  /** Whether to wait until it is on the server's disk. */
+  sync: boolean
+  /** Only if the file is as it was seen. */
+  unchanged?: SeenFile
+  /** Only if the file's contents have this SHA-256. */
+  sha256?: Uint8Array
 }

@@ -43,6 +43,49 @@ function count(value, name) {
   return number;
 }
 
+/** A place in a file, or a length of one, in bytes. */
+function position(value, name) {
+  const number = optional(value, name, 'number');
+  if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
+    refuse(`${name} must be a whole number, 0 or more`, 'ERR_OUT_OF_RANGE');
+  }
+  return number;
+}
+
+/** Permission bits: a number, or a string of octal digits. */
+function mode(value) {
+  if (typeof value === 'string') {
+    if (!/^[0-7]{1,7}$/.test(value)) refuse('mode must be a number, or a string of octal digits', 'ERR_INVALID_ARG_VALUE');
+    return Number.parseInt(value, 8);
+  }
+  return count(value, 'mode');
+}
+
+/** A point in time in milliseconds since 1970: a Date, or seconds as a number or a string. */
+function moment(value, name) {
+  const milliseconds = value instanceof Date ? value.getTime() : Number(value) * 1000;
+  if (!(value instanceof Date || ['number', 'string'].includes(typeof value)) || !Number.isFinite(milliseconds)) {
+    refuse(`${name} must be a Date, or a number of seconds`);
+  }
+  return milliseconds;
+}
+
+/** How bytes become text; `buffer` is not at all. */
+function encoding(value, otherwise) {
+  const name = text(value, 'encoding') ?? otherwise;
+  if (name !== 'buffer' && !Buffer.isEncoding(name)) {
+    refuse(`encoding must be "buffer" or one that Buffer knows, not ${JSON.stringify(name)}`, 'ERR_INVALID_ARG_VALUE');
+  }
+  return name;
+}
+
+/** What is to be written. */
+function contents(value, encoded) {
+  if (typeof value === 'string' && encoded !== 'buffer') return Buffer.from(value, encoded);
+  if (value === undefined || value === null) refuse('what is written must be a string or a Uint8Array');
+  return bytes(value, 'what is written');
+}
+
 /** A length of time in milliseconds. */
 function time(value, name) {
   const number = optional(value, name, 'number');
@@ -182,13 +225,18 @@ module.exports = {
   callback,
   choice,
   command,
+  contents,
   count,
+  encoding,
   environment,
   flag,
   isObject,
   lane,
   limit,
+  mode,
+  moment,
   options,
+  position,
   pty,
   refuse,
   settings,

@@ -5,7 +5,6 @@ const check = require('./arguments.cjs');
 const { fromFailure, fromSignal } = require('./errors.cjs');
 const { NativeHostOutputs } = require('./native.cjs');
 const { start } = require('./operations.cjs');
-const { readEncoding } = require('./session.cjs');
 const { stayHere } = require('./threads.cjs');
 
 const RUN_MANY = [
@@ -26,7 +25,7 @@ const RUN_MANY = [
 function runMany(native, hosts, command, options, held) {
   if (check.texts(hosts, 'hosts') === undefined) check.refuse('hosts must be an array of strings');
   const given = check.options(options, RUN_MANY, 'runMany');
-  const encoding = readEncoding(given.encoding);
+  const encoding = check.encoding(given.encoding, 'utf8');
   const signal = check.abortSignal(given.signal);
   const many = {
     hosts,

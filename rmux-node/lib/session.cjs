@@ -7,6 +7,7 @@ const connecting = require('./connecting.cjs');
 const { fromFailure, fromSignal } = require('./errors.cjs');
 const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
+const { Files } = require('./files.cjs');
 const leaving = require('./leaving.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
 const { stayHere } = require('./threads.cjs');
@@ -153,6 +154,7 @@ class Session {
   #life;
   /** What its pool has to live on for as long as it does: the callbacks. */
   #pool;
+  #files;
 
   /** A handle that a pool gives out. Not part of the public interface. */
   static adopt(native, pool) {
@@ -186,9 +188,14 @@ class Session {
     return this.#life.closed;
   }
 
+  get files() {
+    this.#files ??= Files.adopt(this.#native);
+    return this.#files;
+  }
+
   async run(command, options) {
     const given = check.options(options, RUN, 'run');
-    const encoding = readEncoding(given.encoding);
+    const encoding = check.encoding(given.encoding, 'utf8');
     const signal = check.abortSignal(given.signal);
     const spec = {
       ...check.command(command),
@@ -311,12 +318,4 @@ function toError(failure, signal) {
   return Object.assign(fromSignal(signal), { confirmed: failure.confirmed });
 }
 
-function readEncoding(value) {
-  const encoding = check.text(value, 'encoding') ?? 'utf8';
-  if (encoding !== 'buffer' && !Buffer.isEncoding(encoding)) {
-    check.refuse(`encoding must be "buffer" or one that Buffer knows, not ${JSON.stringify(encoding)}`, 'ERR_INVALID_ARG_VALUE');
-  }
-  return encoding;
-}
-
-module.exports = { Session, connect, readEncoding };
+module.exports = { Session, connect };

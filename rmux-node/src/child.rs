@@ -1,10 +1,8 @@
 //! A running command, as the JavaScript layer holds it.
 //!
-//! Its parts stand in slots: an operation takes its part out and puts it back, so that one that is
-//! cancelled lets go of the part, and nobody waits for a lock.
+//! Its parts stand in slots.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::delivery::{Exit, Failure, Outcome};
 use crate::mailbox::Mailbox;
+use crate::slot::Slot;
 
 /// How many bytes that are there already are delivered at a time, at least: each delivery costs a
 /// turn of the event loop.
@@ -60,33 +59,6 @@ impl Running {
                 exit = self.child.wait() => return exit,
             }
         }
-    }
-}
-
-/// A part of the child that is there, unless it is in use, was let go of, or is not piped.
-struct Slot<T>(Arc<Mutex<Option<T>>>);
-
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T> Slot<T> {
-    fn new(stream: Option<T>) -> Self {
-        Self(Arc::new(Mutex::new(stream)))
-    }
-
-    fn stream(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(|p| p.into_inner())
-    }
-
-    fn take(&self) -> Option<T> {
-        self.stream().take()
-    }
-
-    fn put_back(&self, stream: T) {
-        *self.stream() = Some(stream);
     }
 }
 
@@ -177,9 +149,9 @@ impl NativeChild {
     #[napi(getter)]
     pub fn piped(&self) -> Vec<bool> {
         vec![
-            self.stdin.stream().is_some(),
-            self.stdout.stream().is_some(),
-            self.stderr.stream().is_some(),
+            self.stdin.is_filled(),
+            self.stdout.is_filled(),
+            self.stderr.is_filled(),
         ]
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either10, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either11, Env, FnArgs, Null};
 use napi_derive::napi;
 use rmux_core::{CutOff, Error, ExitStatus, Host, Output, RemoteEnd, SessionEvent};
 
 use crate::child::NativeChild;
+use crate::found::{Found, FoundValue};
 use crate::prompts::Thrown;
 use crate::resolve::ResolvedSetting;
 use crate::session::NativeSession;
@@ -293,6 +294,7 @@ pub(crate) enum Outcome {
     Resolved(Vec<ResolvedSetting>),
     /// What a shutdown cut off.
     CutOff(Vec<CutOff>),
+    Found(Found),
 }
 
 /// Everything that goes from the core's tasks to JavaScript.
@@ -306,7 +308,7 @@ pub(crate) enum Message {
     Gone(u32),
 }
 
-type Value = Either10<
+type Value = Either11<
     NativeSession,
     NativeChild,
     Completed,
@@ -317,6 +319,7 @@ type Value = Either10<
     Vec<ResolvedSetting>,
     Vec<Severed>,
     HostOutcome,
+    FoundValue,
 >;
 
 /// What the program's `deliver` function is called with: what it is, the operation (or question) it
@@ -402,6 +405,7 @@ impl Outcome {
             Self::Exit(exit) => Value::D(exit),
             Self::Resolved(settings) => Value::H(settings),
             Self::CutOff(cut_off) => Value::I(cut_off.into_iter().map(Into::into).collect()),
+            Self::Found(found) => Value::K(found.into_value(env)?),
             Self::Output(pieces) if pieces.is_empty() => return Ok(None),
             Self::Output(pieces) => Value::E(match pieces.as_slice() {
                 [piece] => copied(env, piece)?,
@@ -411,6 +415,7 @@ impl Outcome {
     }
 }
 
-fn copied(env: &Env, data: &[u8]) -> napi::Result<Buffer> {
+/// The bytes in memory of Node's own.
+pub(crate) fn copied(env: &Env, data: &[u8]) -> napi::Result<Buffer> {
     BufferSlice::copy_from(env, data)?.into_buffer(env)
 }

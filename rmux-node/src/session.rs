@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use napi_derive::napi;
-use rmux_core::{CloseReason, Command, Error, ErrorKind, Result, Session, SessionEvent};
+use rmux_core::{CloseReason, Command, Error, ErrorKind, Files, Result, Session, SessionEvent};
 use tokio::sync::watch;
 
 use crate::child::NativeChild;
@@ -37,6 +37,18 @@ impl NativeSession {
 
     fn held(&self) -> MutexGuard<'_, Option<Session>> {
         self.session.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    /// The files of its host, for one operation.
+    pub(crate) fn files(&self) -> Result<Files> {
+        self.held().as_ref().map(Session::files).ok_or_else(|| {
+            let what = "this handle of the session was given back";
+            Error::new(ErrorKind::Closed, "files", what).with_host(&self.host.name)
+        })
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
     }
 
     fn command(&self, spec: CommandSpec) -> Result<Command> {

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 
 import { hostBlocks, startServer } from './testd.mjs';
 
@@ -113,4 +114,14 @@ test('many.mjs connects to each host once', async () => {
   assert.match(closed, /^closed: failed: connect: closed: /);
   assert.equal((await server.tell('status')).accepted - accepted, 1);
   assert.equal((await behind.tell('status')).accepted, 1);
+});
+
+test('files.mjs works with files', async () => {
+  const folder = path.join(server.folder, 'new/folder');
+  const { code, stdout, stderr } = await start('files.mjs', 'dev', folder).ended;
+  assert.deepEqual([code, stderr], [0, '']);
+  const [color, size, empty, ...entries] = stdout.trimEnd().split('\n');
+  assert.deepEqual([color, size, empty], ['color = blue', 'size = 3', '']);
+  assert.match(entries.sort().join('\n'), /^- 22 notes\.txt\n- \d+ notes\.txt\.gz$/);
+  assert.equal(gunzipSync(readFileSync(path.join(folder, 'notes.txt.gz'))).toString(), 'color = blue\nsize = 3\n');
 });

@@ -38,8 +38,21 @@ async function namesInCode() {
   const failure = await session.run('false', { check: true }).catch((error) => error);
   const aborted = await session.run('true', { signal: AbortSignal.abort() }).catch((error) => error);
   await child.exited;
+  const handle = await session.files.open('/dev/null');
+  const dir = await session.files.opendir('/dev');
+  const objects = {
+    Session: session,
+    Pool: new rmux.Pool(),
+    Child: child,
+    RmuxError: failure,
+    AbortError: aborted,
+    Files: session.files,
+    FileHandle: handle,
+    Dir: dir,
+    Dirent: await dir.read(),
+    Stats: await handle.stat(),
+  };
   await session.close();
-  const objects = { Session: session, Pool: new rmux.Pool(), Child: child, RmuxError: failure, AbortError: aborted };
   const names = Object.keys(rmux);
   for (const [name, object] of Object.entries(objects)) {
     const own = Reflect.ownKeys(object).concat(Reflect.ownKeys(Object.getPrototypeOf(object)));
@@ -55,9 +68,11 @@ async function namesInCode() {
 
 /** The names that the declarations export, with the members of classes. */
 function namesInTypes() {
-  const source = ts.createSourceFile('index.d.ts', read('../index.d.ts'), ts.ScriptTarget.ES2022);
+  const sources = ['index.d.ts', 'files.d.ts'].map((name) =>
+    ts.createSourceFile(name, read(`../${name}`), ts.ScriptTarget.ES2022),
+  );
   const names = new Set();
-  for (const statement of source.statements) {
+  for (const [source, statement] of sources.flatMap((source) => source.statements.map((one) => [source, one]))) {
     if (ts.isFunctionDeclaration(statement)) names.add(statement.name.text);
     if (!ts.isClassDeclaration(statement)) continue;
     names.add(statement.name.text);

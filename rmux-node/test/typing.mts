@@ -5,6 +5,9 @@ import {
   type CloseReason,
   type ConnectOptions,
   type CutOff,
+  type Dirent,
+  type FileHandle,
+  type Files,
   Pool,
   type PoolOptions,
   type PoolStats,
@@ -14,6 +17,7 @@ import {
   Session,
   type SessionEvent,
   type SessionStats,
+  type Stats,
   connect,
   resolve,
 } from 'rmux';
@@ -135,9 +139,59 @@ export async function spawning(session: Session): Promise<void> {
   void exitCode;
 }
 
+export async function filing(session: Session): Promise<void> {
+  const files: Files = session.files;
+  const bytes = await files.readFile('a');
+  same<typeof bytes, Buffer>(true);
+  const text = await files.readFile(Buffer.from('a'), { encoding: 'utf8', start: 1, end: 2 });
+  same<typeof text, string>(true);
+  same<Awaited<ReturnType<typeof latin>>, string>(true);
+  const seen: Stats = await files.stat('a', { signal: AbortSignal.timeout(1) });
+  await files.writeFile('a', new Uint8Array(1), { flag: 'wx', mode: '600', ifUnchanged: seen, ifSha256: 'ab' });
+  await files.writeFile('a', 'b', { ifUnchanged: { size: 1, mtimeMs: 2 } });
+  await files.replaceText('a', 'b', Buffer.from('c'));
+  const names = await files.readdir('a');
+  same<typeof names, string[]>(true);
+  const odd = await files.readdir('a', 'buffer');
+  same<typeof odd, Buffer[]>(true);
+  const entries = await files.readdir('a', { withFileTypes: true });
+  same<typeof entries, Dirent[]>(true);
+  const oddEntries = await files.readdir('a', { withFileTypes: true, encoding: 'buffer' });
+  same<typeof oddEntries, Dirent<Buffer>[]>(true);
+  for await (const entry of await files.opendir('a')) same<typeof entry.name, string>(true);
+  await using handle: FileHandle = await files.open('a', 'r+', null, { signal: new AbortController().signal });
+  const { bytesRead, buffer } = await handle.read(new Uint16Array(2), 0, 4, null);
+  same<typeof bytesRead, number>(true);
+  buffer.fill(0);
+  const own = await handle.read();
+  same<typeof own.buffer, Buffer>(true);
+  const written = await handle.write('x', 0, 'hex');
+  same<typeof written.buffer, string>(true);
+  files.createReadStream('a', { start: 1, end: 3 }).pipe(files.createWriteStream('b', { flags: 'a' })).bytesWritten;
+  const room = await files.statfs('/');
+  same<typeof room.bavail, number>(true);
+  same<Awaited<ReturnType<typeof real>>, Buffer>(true);
+  // @ts-expect-error: a number is no path
+  await files.stat(1);
+  // @ts-expect-error: no such flags
+  await files.open('a', 'rw');
+  // @ts-expect-error: a stream for writing
+  files.createWriteStream('a', { flags: 'r' });
+  // @ts-expect-error: fs has more, which SFTP does not know
+  seen.ino;
+
+  function latin(): Promise<string> {
+    return files.readFile('a', 'latin1');
+  }
+  function real(): Promise<Buffer> {
+    return files.realpath('~', { encoding: 'buffer' });
+  }
+}
+
 export function failing(error: unknown): string | undefined {
   if (error instanceof AbortError) return error.code;
   if (error instanceof RmuxError && error.code === 'HOST_KEY_UNKNOWN') return error.host;
+  if (error instanceof RmuxError && error.code === 'NOT_FOUND') return String(error.path ?? error.dest);
   // @ts-expect-error: no such code
   if (error instanceof RmuxError && error.code === 'OOPS') return error.operation;
   return undefined;
