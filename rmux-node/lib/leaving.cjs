@@ -18,8 +18,9 @@ function watch() {
   if (watching || !isMainThread) return;
   watching = true;
   process.on('exit', () => bridge.closeAll(EXIT_WAIT));
-  // They keep the process alive no more than anything else here does.
-  for (const signal of SIGNALS) process.on(signal, leave);
+  // They keep the process alive no more than anything else here does. In front of the program's own,
+  // since one that listens once is gone when it has heard.
+  for (const signal of SIGNALS) process.prependListener(signal, leave);
 }
 
 function leave(signal) {
