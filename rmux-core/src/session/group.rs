@@ -47,22 +47,12 @@ pub(super) fn signal(pid: u32, signal: &Signal, alone: bool) -> Vec<u8> {
 /// the signals; what it has started cannot be found then.
 pub(super) fn stop(pid: u32, grace: Duration, alone: bool) -> Vec<u8> {
     let grace = grace.as_millis() / 10;
-    // The text of the error, not the status of `kill`, tells a group that is gone from one that
-    // belongs to another account by now (`sudo`).
-    let mut script = format!(
-        "LC_ALL=C; export LC_ALL; trap '' HUP PIPE; \
-         there() {{ case $(kill -s 0 -- -{pid} 2>&1) in *'o such process'*) false;; esac; }}; "
-    );
+    let mut script = asking(pid);
     // Fractions of a second are an extension of `sleep`.
     script += "gone() { t=0; while there; do [ $t -lt $1 ] || return 1; \
                d=2; [ $t -lt 20 ] || d=10; \
                if sleep 0.$((d / 10))$((d % 10)) 2>/dev/null; then t=$((t + d)); \
                else sleep 1; t=$((t + 100)); fi; done; }; ";
-    // Dead processes that nobody reaps still count for `kill`.
-    script += &format!(
-        "dead() {{ ps -A -o pgid= -o stat= 2>/dev/null | {{ s=1; while read -r g z; do \
-         if [ \"$g\" = {pid} ]; then case $z in Z*) s=0;; *) exit 1;; esac; fi; done; exit $s; }}; }}; "
-    );
     if alone {
         let (soft, hard) = (send("TERM", pid, ""), send("KILL", pid, ""));
         let wait = grace.div_ceil(100);
@@ -81,11 +71,22 @@ pub(super) fn stop(pid: u32, grace: Duration, alone: bool) -> Vec<u8> {
 
 /// The line that only looks whether something of the group is left.
 pub(super) fn look(pid: u32) -> Vec<u8> {
-    let script = format!(
-        "LC_ALL=C; export LC_ALL; case $(kill -s 0 -- -{pid} 2>&1) in \
-         *'o such process'*) exit {GONE};; esac; exit 1"
-    );
+    let ask = asking(pid);
+    let script = format!("{ask}there || exit {GONE}; dead && exit {GONE}; exit 1");
     quote::command_line(&["sh", "-c", &script])
+}
+
+/// What a script about the group asks: whether it is `there`, and whether what is there is `dead`.
+fn asking(pid: u32) -> String {
+    // The text of the error, not the status of `kill`, tells a group that is gone from one that
+    // belongs to another account by now (`sudo`). Dead processes that nobody reaps still count for
+    // `kill`.
+    format!(
+        "LC_ALL=C; export LC_ALL; trap '' HUP PIPE; \
+         there() {{ case $(kill -s 0 -- -{pid} 2>&1) in *'o such process'*) false;; esac; }}; \
+         dead() {{ ps -A -o pgid= -o stat= 2>/dev/null | {{ s=1; while read -r g z; do \
+         if [ \"$g\" = {pid} ]; then case $z in Z*) s=0;; *) exit 1;; esac; fi; done; exit $s; }}; }}; "
+    )
 }
 
 /// Looks at the list of processes when the group has had a moment, and once more at the end.
