@@ -17,7 +17,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-pub use files::{File, Files, ReadDir};
+pub use files::{File, Files, ReadDir, Walk};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};

@@ -49,7 +49,7 @@ pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
 pub use fan_out::{FanOut, HostEvent, HostEvents, HostOutput, HostOutputs, HostStep};
 pub use files::{
-    DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath,
+    DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath, Walk,
     WriteOptions,
 };
 pub use host::{

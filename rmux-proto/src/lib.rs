@@ -8,6 +8,7 @@
 pub mod certificate;
 pub mod known_hosts;
 pub mod krl;
+pub mod name_pattern;
 pub mod public_key;
 pub mod sftp;
 pub mod ssh_config;

@@ -2,6 +2,7 @@
 //! schema is in `cases/README.md`. Must not know how a request is carried out.
 
 pub mod fanning;
+pub mod filing;
 pub mod pooling;
 pub mod resolving;
 
@@ -210,6 +211,7 @@ enum Kind {
     Resolve,
     Pool,
     FanOut,
+    Files,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case

@@ -89,6 +89,34 @@ impl Files {
     pub fn read_dir(&self, path: impl AsRef<[u8]>) -> Result<ReadDir> {
         runtime()?.block_on(self.0.read_dir(path)).map(ReadDir)
     }
+
+    /// As [`Files::walk`](crate::Files::walk).
+    pub fn walk(&self, directory: impl AsRef<[u8]>) -> Walk {
+        Walk(self.0.walk(directory))
+    }
+
+    /// As [`Files::glob`](crate::Files::glob).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn glob(&self, directory: impl AsRef<[u8]>, pattern: impl AsRef<[u8]>) -> Result<Walk> {
+        self.0.glob(directory, pattern).map(Walk)
+    }
+}
+
+/// What is found below a directory, as it comes.
+#[derive(Debug)]
+pub struct Walk(files::Walk);
+
+impl Iterator for Walk {
+    type Item = Result<DirEntry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match runtime() {
+            Ok(runtime) => runtime.block_on(self.0.next_entry()).transpose(),
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 /// The names in a directory, as they come.
@@ -111,6 +139,11 @@ impl Iterator for ReadDir {
 pub struct File(files::File);
 
 impl File {
+    /// As [`File::position`](crate::File::position).
+    pub fn position(&self) -> u64 {
+        self.0.position()
+    }
+
     /// As [`File::metadata`](crate::File::metadata).
     ///
     /// # Errors

@@ -24,6 +24,14 @@ pub struct DirEntry {
 }
 
 impl DirEntry {
+    pub(super) fn new(path: RemotePath, name: Vec<u8>, metadata: Metadata) -> Self {
+        Self {
+            path,
+            name,
+            metadata,
+        }
+    }
+
     /// The directory's path with the name behind it.
     pub fn path(&self) -> &RemotePath {
         &self.path

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
-use rmux_proto::sftp::{Attributes, Extension, OpenFlags};
+use rmux_proto::sftp::{Attributes, Extension, FileType, OpenFlags};
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::behind::{Writing, closed};
@@ -99,8 +99,18 @@ impl Files {
             true => attributes,
             false => Attributes::default(),
         };
-        match client.open_file(&path, flags, attributes).await {
+        let opening = client.open_file(&path, flags, attributes);
+        // Servers open directories for reading, and fail when they are read. Asked together: the
+        // answer costs no round trip.
+        let known = (!flags.has(OpenFlags::WRITE)).then(|| client.stat(&path));
+        match opening.await {
             Ok(handle) => {
+                if let Some(known) = known
+                    && let Ok(known) = known.await
+                    && known.file_type() == Some(FileType::Directory)
+                {
+                    return Err(tried.is_directory());
+                }
                 let appends = flags.has(OpenFlags::APPEND);
                 let handle = Arc::new(handle);
                 Ok(File::new(self.clone(), client, handle, path, appends))
@@ -146,6 +156,12 @@ impl File {
             path,
             files,
         }
+    }
+
+    /// Where the next read or write begins; one of a file that was opened for appending writes at its
+    /// end all the same.
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// What is known of it.

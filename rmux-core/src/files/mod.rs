@@ -17,6 +17,7 @@ mod read;
 mod replace;
 mod temporary;
 mod tree;
+mod walk;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -31,6 +32,7 @@ pub use file::{File, OpenOptions};
 pub use metadata::Metadata;
 pub use path::RemotePath;
 pub use rmux_proto::sftp::FileType;
+pub use walk::Walk;
 pub use write::WriteOptions;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,7 +1,8 @@
 //! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
-//! pool in `pooling`, of a fan-out in `fanning`.
+//! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`.
 
 mod fanning;
+mod filing;
 mod pooling;
 mod resolving;
 

@@ -7,6 +7,7 @@ mod handles;
 mod hostile;
 mod refusals;
 mod round_trips;
+mod search;
 mod trees;
 
 use std::path::{Path, PathBuf};

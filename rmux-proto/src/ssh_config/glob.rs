@@ -1,8 +1,9 @@
 //! Expands the wildcards of an Include as glob(3) does, over directories listed by the caller.
 //!
-//! Knows `*`, `?`, `[…]`, backslashes and `~`. Names with a dot in front match only a dot.
+//! Knows `~`, and of one name what `name_pattern` knows. Names with a dot in front match only a dot.
 
 use super::environment::Environment;
+use crate::name_pattern::{has_wildcards, matches, unescape};
 
 /// The paths that match, in the order of their bytes. A pattern without wildcards matches itself
 /// if it exists.
@@ -81,94 +82,6 @@ fn children(path: &[u8], component: &[u8], environment: &mut dyn Environment) ->
         .filter(|name| matches(name, component))
         .map(|name| [path, &name].concat())
         .collect()
-}
-
-fn has_wildcards(pattern: &[u8]) -> bool {
-    let mut escaped = false;
-    pattern.iter().any(|c| {
-        let wild = !escaped && matches!(c, b'*' | b'?' | b'[');
-        escaped = !escaped && *c == b'\\';
-        wild
-    })
-}
-
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(&c) = bytes.next() {
-        match c {
-            b'\\' => out.extend(bytes.next()),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// Whether one name matches one component, without going back further than to the last `*`.
-fn matches(name: &[u8], pattern: &[u8]) -> bool {
-    let (mut n, mut p) = (0, 0);
-    let mut resume = None;
-    while n < name.len() {
-        if pattern.get(p) == Some(&b'*') {
-            resume = Some((p + 1, n));
-            p += 1;
-            continue;
-        }
-        match match_one(name[n], &pattern[p..]) {
-            Some(used) => {
-                p += used;
-                n += 1;
-            }
-            None => {
-                let Some((after_star, from)) = resume else {
-                    return false;
-                };
-                resume = Some((after_star, from + 1));
-                p = after_star;
-                n = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|&c| c == b'*')
-}
-
-/// How many bytes of the pattern match this byte, if they do.
-fn match_one(c: u8, pattern: &[u8]) -> Option<usize> {
-    match pattern {
-        [b'?', ..] => Some(1),
-        [b'\\', literal, ..] => (*literal == c).then_some(2),
-        [b'[', ..] => match bracket(c, pattern) {
-            Some((matched, used)) => matched.then_some(used),
-            None => (c == b'[').then_some(1),
-        },
-        [literal, ..] => (*literal == c).then_some(1),
-        [] => None,
-    }
-}
-
-/// Whether a byte is in a bracket expression, and how long that is; `None` if it is not closed.
-fn bracket(c: u8, pattern: &[u8]) -> Option<(bool, usize)> {
-    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
-    let start = 1 + usize::from(negated);
-    let mut at = start;
-    let mut inside = false;
-    loop {
-        let &first = pattern.get(at)?;
-        if first == b']' && at > start {
-            return Some((inside != negated, at + 1));
-        }
-        let (first, mut next) = match first {
-            b'\\' => (*pattern.get(at + 1)?, at + 2),
-            _ => (first, at + 1),
-        };
-        let mut last = first;
-        if pattern.get(next) == Some(&b'-') && pattern.get(next + 1).is_some_and(|&e| e != b']') {
-            last = pattern[next + 1];
-            next += 2;
-        }
-        inside |= (first..=last).contains(&c);
-        at = next;
-    }
 }
 
 #[cfg(test)]
