@@ -10,6 +10,8 @@ mod child;
 mod delivery;
 mod error;
 mod fan_out;
+mod file;
+mod files;
 mod fork;
 mod interpreter;
 mod log;
@@ -45,6 +47,10 @@ mod _rmux {
     use crate::delivery::stop_delivery;
     #[pymodule_export]
     use crate::fan_out::HostOutputs;
+    #[pymodule_export]
+    use crate::file::File;
+    #[pymodule_export]
+    use crate::files::{Files, Listing};
     #[pymodule_export]
     use crate::log::start_logging;
     #[pymodule_export]

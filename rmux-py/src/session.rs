@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::child::{Child, Running};
 use crate::error::{checked, exception};
+use crate::files::Files;
 use crate::fork::Here;
 use crate::operation::{Operation, duration};
 use crate::recipe::{Recipe, Variables, Words};
@@ -48,6 +49,22 @@ impl Session {
     /// What is held; nothing after it was given back.
     fn held(&self) -> MutexGuard<'_, Option<rmux_core::Session>> {
         self.0.session.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The host as the user named it.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.host.name
+    }
+
+    /// The files of the host; an error after the handle was given back.
+    pub(crate) fn files(&self) -> rmux_core::Result<rmux_core::Files> {
+        match &*self.held() {
+            Some(session) => Ok(session.files()),
+            None => {
+                let what = "this handle of the session was given back";
+                Err(Error::new(ErrorKind::Closed, "files", what).with_host(self.name()))
+            }
+        }
     }
 
     /// The command that both ways to run one begin with. It never outlives its caller.
@@ -98,6 +115,12 @@ impl Session {
     #[getter]
     fn closed(&self) -> bool {
         self.held().as_ref().is_none_or(|held| held.is_closed())
+    }
+
+    /// The files of the host.
+    #[getter(files)]
+    fn files_of(slf: Py<Self>) -> Files {
+        Files::new(slf)
     }
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, how many bytes of each were

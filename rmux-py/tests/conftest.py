@@ -16,7 +16,7 @@ import rmux
 
 
 #: What runs on every kind of event loop.
-_ON_EVERY_LOOP = {"test_aio.py", "test_cancelling.py"}
+_ON_EVERY_LOOP = {"test_aio.py", "test_aio_files.py", "test_cancelling.py"}
 
 
 def pytest_asyncio_loop_factories(

@@ -1,5 +1,5 @@
 """The cases that every language runs: rmux-testkit/cases. Those of resolving are in
-test_resolve.py, those of a pool in test_pool_cases.py."""
+test_resolve.py, those of a pool in test_pool_cases.py, those of files in test_files_cases.py."""
 
 from __future__ import annotations
 

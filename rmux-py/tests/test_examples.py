@@ -93,3 +93,27 @@ def test_many_hosts(run, server: fixture.Server, tmp_path: Path) -> None:  # typ
         assert (one, uno, count) == ("one: up", "uno: up", "2 connections"), done
         assert closed.startswith("closed: failed: connect: closed: "), done
         assert (server.accepted - before, behind.accepted) == (1, 1)
+
+
+def test_edit_files(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "sub").mkdir()
+    for name, text in (
+        ("a.conf", "x\nport = 1\n"),
+        ("sub/b.conf", "port = 1 port = 1"),
+        ("c", "port"),
+    ):
+        (tmp_path / name).write_text(text)
+    done = run("edit_files.py", "127.0.0.1", str(tmp_path), "*.conf", "port = 1", "port = 2")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    lines = sorted(done.stdout.splitlines())
+    assert lines[:3] == [
+        f"{tmp_path}/a.conf: line 2",
+        f"{tmp_path}/a.conf: replaced",
+        f"{tmp_path}/sub/b.conf: line 1",
+    ], done
+    assert (
+        lines[3].startswith("left alone: replace text: 127.0.0.1: ")
+        and "more than once" in lines[3]
+    )
+    assert (tmp_path / "a.conf").read_text() == "x\nport = 2\n"
+    assert (tmp_path / "sub" / "b.conf").read_text() == "port = 1 port = 1"

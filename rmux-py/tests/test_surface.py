@@ -49,7 +49,7 @@ def test_the_public_names_are_those_of_the_list() -> None:
 
 def test_nothing_else_is_public() -> None:
     for module in (rmux, rmux.aio):
-        modules = {"aio"}
+        modules = {"aio", "fsspec"}
         public = {name for name in vars(module) if not name.startswith("_")} | modules
         assert public - modules == set(module.__all__) - modules
 
@@ -61,7 +61,8 @@ def test_the_twins_take_the_same_keywords() -> None:
         assert set(inspect.signature(pool).parameters) == connect - {"host"} | POOLS_OWN
     only_sync = {"popen": {"bufsize"}, "wait_closed": {"timeout"}, "wait": {"timeout"}}
     only_sync["communicate"] = {"timeout"}
-    for name in ("Session", "Pool", "Popen"):
+    only_sync["open"] = {"buffering"}
+    for name in ("Session", "Pool", "Popen", "Files", "RemotePath"):
         sync, twin = getattr(rmux, name), getattr(rmux.aio, name)
         public = {name for name in vars(sync) if not name.startswith("_")}
         assert public == {name for name in vars(twin) if not name.startswith("_")}

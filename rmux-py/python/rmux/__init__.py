@@ -41,7 +41,10 @@ from rmux._errors import (
     TimedOut,
     Unsupported,
 )
+from rmux._files import Files
 from rmux._hosts import HostResult, HostResults
+from rmux._known import DirEntry, DiskSpace, Stat
+from rmux._path import RemotePath
 from rmux._pool import Pool, run_many
 from rmux._popen import Popen
 from rmux._prompts import (
@@ -77,8 +80,11 @@ __all__ = [
     "ConfigInvalid",
     "ConnectFailed",
     "CutOff",
+    "DirEntry",
     "Disconnected",
+    "DiskSpace",
     "Error",
+    "Files",
     "Host",
     "HostKeyChanged",
     "HostKeyError",
@@ -107,10 +113,12 @@ __all__ = [
     "ProtocolViolation",
     "Pty",
     "Question",
+    "RemotePath",
     "Resolved",
     "Session",
     "SessionEvent",
     "SessionStats",
+    "Stat",
     "Subsystem",
     "TimedOut",
     "Unsupported",

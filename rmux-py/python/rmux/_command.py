@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, AnyStr, Literal, Optional, Union
 
 from rmux._errors import CalledProcessError, InvalidInput, exception
+from rmux._names import Named, literal
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Subsystem:
     name: str
 
 
-Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]", Named]
 Args = Union[str, bytes, Sequence[Word], Subsystem]
 Data = Union[bytes, bytearray, memoryview]
 #: What becomes of output beyond ``max_output``.
@@ -145,7 +146,7 @@ def words(args: Args) -> Union[bytes, list[bytes], str]:
         return args.name
     if isinstance(args, (str, bytes)):
         return _encode(args)
-    return [_encode(os.fspath(word)) for word in args]
+    return [_word(word) for word in args]
 
 
 def variables(env: Optional[Env]) -> list[tuple[bytes, bytes]]:
@@ -155,7 +156,7 @@ def variables(env: Optional[Env]) -> list[tuple[bytes, bytes]]:
 
 def directory(cwd: Optional[Word]) -> Optional[bytes]:
     """The working directory."""
-    return None if cwd is None else _encode(os.fspath(cwd))
+    return None if cwd is None else _word(cwd)
 
 
 def stdin_bytes(data: Any, text: Optional[Text]) -> Optional[bytes]:
@@ -200,6 +201,10 @@ def bulk(lane: Lane, expected_size: Optional[int], host: str) -> Optional[tuple[
         return None
     message = 'lane is "interactive", or "bulk" with an expected_size of 0 or more, if any'
     raise exception("INVALID_INPUT", f"run: {host}: {message}", "run", host)
+
+
+def _word(word: Word) -> bytes:
+    return literal(word) if isinstance(word, Named) else _encode(os.fspath(word))
 
 
 def _encode(word: Union[str, bytes]) -> bytes:

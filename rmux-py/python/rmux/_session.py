@@ -12,7 +12,10 @@ from rmux import _command, _events, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error, LimitExceeded
+from rmux._files import Files
 from rmux._handle import Handle, opened_session, warn_unclosed
+from rmux._names import Name
+from rmux._path import RemotePath
 from rmux._popen import Popen
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -152,6 +155,7 @@ class Session(Handle):
         self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
+        self._files = Files(native.files)
         opened_session(self)
 
     @property
@@ -163,6 +167,15 @@ class Session(Handle):
     def closed(self) -> bool:
         """Whether nothing can be run by it any more: it was closed, lost, or given back."""
         return self._native.closed
+
+    @property
+    def files(self) -> Files:
+        """The files of the host."""
+        return self._files
+
+    def path(self, *segments: Name) -> RemotePath:
+        """A path on the host, with the verbs of ``pathlib``."""
+        return self._files.path(*segments)
 
     @overload
     def run(

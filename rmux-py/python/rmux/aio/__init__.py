@@ -12,7 +12,10 @@ Cancelling a call cancels its work: a command that only the call knows of is kil
 results and settings are those of :mod:`rmux`.
 """
 
+from rmux.aio._files import Files
 from rmux.aio._hosts import HostResults
+from rmux.aio._opened import File
+from rmux.aio._path import RemotePath
 from rmux.aio._pool import Pool, run_many
 from rmux.aio._popen import Popen
 from rmux.aio._resolve import resolve
@@ -20,9 +23,12 @@ from rmux.aio._session import Session, connect
 from rmux.aio._streams import StreamReader, StreamWriter
 
 __all__ = [
+    "File",
+    "Files",
     "HostResults",
     "Pool",
     "Popen",
+    "RemotePath",
     "Session",
     "StreamReader",
     "StreamWriter",

@@ -13,6 +13,7 @@ from rmux._background import Background
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
+from rmux._names import Name
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -25,6 +26,8 @@ from rmux._session import completed, terminal, told
 from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
 from rmux.aio._answering import Answering, AnsweringLater
+from rmux.aio._files import Files
+from rmux.aio._path import RemotePath
 from rmux.aio._popen import Popen
 from rmux.aio._settle import Call, Opening, run_on, settle
 
@@ -146,6 +149,7 @@ class Session(Handle):
         self._held = held
         self._pooled = pooled
         self._host = _settings.host_of(native)
+        self._files = Files(native.files)
         opened_session(self)
 
     @property
@@ -157,6 +161,15 @@ class Session(Handle):
     def closed(self) -> bool:
         """Whether nothing can be run by it any more: it was closed, lost, or given back."""
         return self._native.closed
+
+    @property
+    def files(self) -> Files:
+        """The files of the host."""
+        return self._files
+
+    def path(self, *segments: Name) -> RemotePath:
+        """A path on the host, with the verbs of ``pathlib``."""
+        return self._files.path(*segments)
 
     @overload
     async def run(
