@@ -192,6 +192,8 @@ export interface ReadStreamOptions extends Abortable {
   end?: number;
   /** How many bytes the stream holds. Default: 262,144. */
   highWaterMark?: number;
+  /** Hears, whenever bytes have moved, how many have so far. What it throws ends the stream. */
+  onProgress?: (bytes: number) => void;
 }
 
 /** What to write, and how. */
@@ -206,6 +208,8 @@ export interface WriteStreamOptions extends Abortable {
   encoding?: BufferEncoding;
   /** How many bytes the stream holds. Default: 262,144. */
   highWaterMark?: number;
+  /** Hears, whenever bytes have moved, how many have so far. What it throws ends the stream. */
+  onProgress?: (bytes: number) => void;
 }
 
 /** The contents of a file. Event: `ready`, when the file is open. */

@@ -16,13 +16,14 @@ class ReadStream extends Readable {
   #signal;
   #position;
   #end;
+  #onProgress;
   #operation;
 
   /**
    * @param open begins to open the file, by the operation's number
    * @param options.end the position behind the last byte
    */
-  constructor(path, open, { start: from = 0, end = Infinity, highWaterMark = AHEAD, encoding, signal }) {
+  constructor(path, open, { start: from = 0, end = Infinity, highWaterMark = AHEAD, encoding, signal, onProgress }) {
     super({ highWaterMark, ...(encoding === 'buffer' ? {} : { encoding }) });
     this.path = path;
     this.bytesRead = 0;
@@ -30,6 +31,7 @@ class ReadStream extends Readable {
     this.#position = from;
     this.#end = end;
     this.#signal = signal;
+    this.#onProgress = onProgress;
     obey(this, signal);
   }
 
@@ -55,6 +57,7 @@ class ReadStream extends Readable {
         this.#operation = undefined;
         this.#position += data.length;
         this.bytesRead += data.length;
+        if (data.length > 0 && !told(this, this.#onProgress, this.bytesRead)) return;
         this.push(data.length === 0 ? null : data);
       },
       (error) => {
@@ -77,16 +80,18 @@ class WriteStream extends Writable {
   #native;
   #signal;
   #position;
+  #onProgress;
   /** The operation under way: its number, and who is to be told of its end. */
   #doing;
 
-  constructor(path, open, { start: from = 0, highWaterMark = AHEAD, encoding, signal }) {
+  constructor(path, open, { start: from = 0, highWaterMark = AHEAD, encoding, signal, onProgress }) {
     super({ highWaterMark, defaultEncoding: encoding });
     this.path = path;
     this.bytesWritten = 0;
     this.#open = open;
     this.#position = from;
     this.#signal = signal;
+    this.#onProgress = onProgress;
     obey(this, signal);
   }
 
@@ -114,7 +119,10 @@ class WriteStream extends Writable {
     this.#do(
       (operation) => this.#native.write(operation, at, data, true),
       (error) => {
-        if (!error) this.bytesWritten += data.length;
+        if (!error) {
+          this.bytesWritten += data.length;
+          told(this, this.#onProgress, this.bytesWritten);
+        }
         done(error);
       },
     );
@@ -140,6 +148,17 @@ class WriteStream extends Writable {
     }
     this.#native?.abandon();
     done(error);
+  }
+}
+
+/** Tells how far a stream is; false where who is told throws, which ends the stream. */
+function told(stream, onProgress, bytes) {
+  try {
+    onProgress?.(bytes);
+    return true;
+  } catch (error) {
+    stream.destroy(error);
+    return false;
   }
 }
 

@@ -14,8 +14,8 @@ const { stayHere } = require('./threads.cjs');
 const key = Symbol('files');
 
 const WRITE = ['encoding', 'mode', 'flag', 'flush', 'inPlace', 'ifUnchanged', 'ifSha256', 'signal'];
-const READ_STREAM = ['start', 'end', 'encoding', 'highWaterMark', 'signal'];
-const WRITE_STREAM = ['flags', 'mode', 'start', 'encoding', 'highWaterMark', 'signal'];
+const READ_STREAM = ['start', 'end', 'encoding', 'highWaterMark', 'signal', 'onProgress'];
+const WRITE_STREAM = ['flags', 'mode', 'start', 'encoding', 'highWaterMark', 'signal', 'onProgress'];
 
 /** How a file is opened, by the words of fs. */
 const FLAGS = {
@@ -328,11 +328,12 @@ function opening(flags, name, mode) {
   return { ...none, ...FLAGS[flags], mode: check.mode(mode) };
 }
 
-function streaming({ encoding, highWaterMark, signal }, otherwise) {
+function streaming({ encoding, highWaterMark, signal, onProgress }, otherwise) {
   return {
     encoding: check.encoding(encoding, otherwise),
     highWaterMark: check.position(highWaterMark, 'highWaterMark'),
     signal: check.abortSignal(signal),
+    onProgress: check.callback(onProgress, 'onProgress'),
   };
 }
 

@@ -201,6 +201,39 @@ test('streams become web streams', async () => {
   await closed(file);
 });
 
+test('progress is told while bytes move', async () => {
+  const [from, to] = [fresh(randomBytes(4 * MIB)), fresh()];
+  const [read, written] = [[], []];
+  await pipeline(
+    files.createReadStream(from, { onProgress: (bytes) => read.push(bytes) }),
+    files.createWriteStream(to, { onProgress: (bytes) => written.push(bytes) }),
+  );
+  for (const told of [read, written]) {
+    assert.ok(told.length > 4, `${told}`);
+    assert.ok(told.every((bytes, index) => index === 0 || bytes > told[index - 1]), `${told}`);
+    assert.equal(told.at(-1), 4 * MIB);
+  }
+  assert.equal(sum(fs.readFileSync(to)), sum(fs.readFileSync(from)));
+  const enough = () => {
+    throw new Error('enough');
+  };
+  const failing = [
+    () => files.createReadStream(from, { onProgress: enough }).resume(),
+    () => {
+      const stream = files.createWriteStream(to, { onProgress: enough });
+      stream.write('x');
+      return stream;
+    },
+  ];
+  for (const start of failing) {
+    const [error] = await once(start(), 'error');
+    assert.equal(error.message, 'enough');
+  }
+  await closed(from);
+  await closed(to);
+  assert.throws(() => files.createReadStream(from, { onProgress: true }), TypeError);
+});
+
 test('a slow reader holds up nobody', async () => {
   const file = fresh(Buffer.alloc(32 * MIB));
   const read = files.createReadStream(file);
