@@ -7,6 +7,7 @@
 //! Every call that waits panics inside of an async runtime, whose thread must not be blocked.
 
 mod files;
+mod transfer;
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -18,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 pub use files::{File, Files, ReadDir, Walk};
+pub use transfer::Transfer;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};

@@ -42,6 +42,7 @@ mod session;
 mod sftp;
 mod shell;
 pub mod ssh_config;
+mod transfer;
 mod trust;
 
 pub use config::{Config, ConfigFile, FurtherLogins, HostKeyPolicy, MatchExec, WhenFull};
@@ -69,6 +70,10 @@ pub use link::fuzz_private_key;
 pub use session::{
     Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, CutOff, ExitStatus, Lane,
     Output, OutputLimit, Pty, Session, SessionStats, Signal, Stdio, Stopped, resolve,
+};
+pub use transfer::{
+    Conflict, Links, Progress, SkipReason, Skipped, Transfer, TransferEvent, TransferFailure,
+    TransferOptions, TransferPath, TransferReport, Update,
 };
 
 /// The README's Rust code, compiled.

@@ -13,7 +13,7 @@ use crate::files::{self, DirEntry, DiskSpace, Metadata, OpenOptions, RemotePath,
 
 /// [`Files`](crate::Files) for blocking code.
 #[derive(Debug, Clone)]
-pub struct Files(files::Files);
+pub struct Files(pub(super) files::Files);
 
 macro_rules! wait_for {
     ($($name:ident($($argument:ident: $kind:ty),*) -> $given:ty;)*) => {

@@ -217,7 +217,7 @@ impl Files {
 }
 
 /// A directory that is being listed.
-pub(super) struct Listing {
+pub(crate) struct Listing {
     client: Client,
     handle: Arc<Handle>,
     under_way: FuturesOrdered<Answer<Vec<Name>>>,
@@ -228,7 +228,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn new(client: &Client, handle: Handle) -> Self {
+    pub(crate) fn new(client: &Client, handle: Handle) -> Self {
         Self {
             client: client.clone(),
             handle: Arc::new(handle),
@@ -240,7 +240,7 @@ impl Listing {
     }
 
     /// The next name and what is known of it.
-    pub(super) async fn next(&mut self, tried: Tried<'_>) -> Result<Option<(Vec<u8>, Attributes)>> {
+    pub(crate) async fn next(&mut self, tried: Tried<'_>) -> Result<Option<(Vec<u8>, Attributes)>> {
         loop {
             while let Some(name) = self.names.pop_front() {
                 let bytes = &name.name[..];

@@ -12,11 +12,11 @@ use crate::sftp::{Client, Failed, Handle};
 
 /// What was tried, for errors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tried<'a> {
+pub(crate) struct Tried<'a> {
     /// A verb, as errors have it.
-    pub(super) operation: &'static str,
-    pub(super) path: &'a [u8],
-    pub(super) host: &'a str,
+    pub(crate) operation: &'static str,
+    pub(crate) path: &'a [u8],
+    pub(crate) host: &'a str,
 }
 
 /// With less than this free, a file system is called full: a write that failed may have been larger
@@ -25,13 +25,13 @@ const NO_ROOM: u64 = 1 << 20;
 
 impl Tried<'_> {
     /// An error of this kind about the path.
-    pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         let message = format!("{}: {what}", shown(self.path));
         Error::new(kind, self.operation, message).with_host(self.host)
     }
 
     /// What the failure means as it stands.
-    pub(super) fn failed(&self, failed: Failed) -> Error {
+    pub(crate) fn failed(&self, failed: Failed) -> Error {
         let status = match failed {
             Failed::Error(error) => return error.with_host(self.host),
             Failed::Status(status) => status,
@@ -60,7 +60,7 @@ impl Tried<'_> {
     }
 
     /// The failure of what makes `path`: something may be there already.
-    pub(super) async fn not_made(&self, client: &Client, failed: Failed) -> Error {
+    pub(crate) async fn not_made(&self, client: &Client, failed: Failed) -> Error {
         if is_vague(&failed) && client.lstat(self.path).await.is_ok() {
             return self.error(ErrorKind::AlreadyExists, "it exists already");
         }
@@ -68,7 +68,7 @@ impl Tried<'_> {
     }
 
     /// The failure of what opens a file: it may be a directory.
-    pub(super) async fn not_opened(&self, client: &Client, failed: Failed) -> Error {
+    pub(crate) async fn not_opened(&self, client: &Client, failed: Failed) -> Error {
         let found = match is_vague(&failed) {
             true => client.stat(self.path).await.ok(),
             false => None,
@@ -80,7 +80,7 @@ impl Tried<'_> {
     }
 
     /// The failure of what opens a directory: it may be something else.
-    pub(super) async fn not_listed(&self, client: &Client, failed: Failed) -> Error {
+    pub(crate) async fn not_listed(&self, client: &Client, failed: Failed) -> Error {
         // OpenSSH says of a file that there is no such one.
         if (failed.is_missing() || is_vague(&failed))
             && let Ok(found) = client.stat(self.path).await
@@ -94,7 +94,7 @@ impl Tried<'_> {
     }
 
     /// The failure of what removes a directory: something may be in it.
-    pub(super) async fn not_removed(&self, client: &Client, failed: Failed) -> Error {
+    pub(crate) async fn not_removed(&self, client: &Client, failed: Failed) -> Error {
         if !is_vague(&failed) {
             return self.not_listed(client, failed).await;
         }
@@ -108,7 +108,7 @@ impl Tried<'_> {
     }
 
     /// The failure of what writes to the directory of `path`: there may be no room.
-    pub(super) async fn unwritten(&self, client: &Client, failed: Failed) -> Error {
+    pub(crate) async fn unwritten(&self, client: &Client, failed: Failed) -> Error {
         if is_vague(&failed) {
             let (directory, _) = super::path::split(self.path);
             let directory: &[u8] = if directory.is_empty() {
@@ -126,7 +126,7 @@ impl Tried<'_> {
     }
 
     /// The failure of a write to an open file.
-    pub(super) async fn handle_unwritten(
+    pub(crate) async fn handle_unwritten(
         &self,
         client: &Client,
         handle: &Handle,
@@ -141,7 +141,7 @@ impl Tried<'_> {
         self.failed(failed)
     }
 
-    pub(super) fn is_directory(&self) -> Error {
+    pub(crate) fn is_directory(&self) -> Error {
         self.error(ErrorKind::IsADirectory, "it is a directory")
     }
 

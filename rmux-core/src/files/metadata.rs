@@ -9,11 +9,11 @@ use rmux_proto::sftp::{Attributes, FileType};
 pub struct Metadata(Attributes);
 
 impl Metadata {
-    pub(super) fn new(attributes: Attributes) -> Self {
+    pub(crate) fn new(attributes: Attributes) -> Self {
         Self(attributes)
     }
 
-    pub(super) fn attributes(&self) -> &Attributes {
+    pub(crate) fn attributes(&self) -> &Attributes {
         &self.0
     }
 

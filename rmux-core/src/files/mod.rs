@@ -15,6 +15,7 @@ mod names;
 mod path;
 mod read;
 mod replace;
+mod stream;
 mod temporary;
 mod tree;
 mod walk;
@@ -35,10 +36,15 @@ pub use rmux_proto::sftp::FileType;
 pub use walk::Walk;
 pub use write::WriteOptions;
 
+pub(crate) use directory::Listing;
+pub(crate) use failure::Tried;
+pub(crate) use path::shown;
+pub(crate) use read::Reading;
+pub(crate) use replace::{Replace, Target};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::sftp::Client;
-use failure::Tried;
 
 /// The longest path that is sent: longer than any system takes.
 const MAX_PATH: usize = 64 << 10;
@@ -116,8 +122,13 @@ impl Session {
 }
 
 impl Files {
+    /// The session whose host's files these are.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// The channel: the one that is there, or a new one, which all who wait share.
-    async fn client(&self) -> Result<Client> {
+    pub(crate) async fn client(&self) -> Result<Client> {
         let opening = {
             let mut state = self.kept.state();
             if let Some(client) = state.client.as_ref().filter(|client| !client.is_closed()) {
@@ -158,7 +169,11 @@ impl Files {
     }
 
     /// The channel, and the path as the server takes it.
-    async fn locate(&self, operation: &'static str, path: &[u8]) -> Result<(Client, Vec<u8>)> {
+    pub(crate) async fn locate(
+        &self,
+        operation: &'static str,
+        path: &[u8],
+    ) -> Result<(Client, Vec<u8>)> {
         let tried = self.tried(operation, path);
         if path.is_empty() || path.contains(&0) || path.len() > MAX_PATH {
             let what = "a path has at least one byte, no NUL, and an end";
@@ -199,7 +214,7 @@ impl Files {
         Ok(home)
     }
 
-    fn tried<'a>(&'a self, operation: &'static str, path: &'a [u8]) -> Tried<'a> {
+    pub(crate) fn tried<'a>(&'a self, operation: &'static str, path: &'a [u8]) -> Tried<'a> {
         Tried {
             operation,
             path,

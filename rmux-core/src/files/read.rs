@@ -159,7 +159,7 @@ impl Stretch {
 type StretchRead = dyn Future<Output = (u32, Result<Read, Failed>)> + Send + Sync;
 
 /// Reads a range in order, with requests ahead.
-pub(super) struct Reading {
+pub(crate) struct Reading {
     client: Client,
     handle: Arc<Handle>,
     /// What has not been asked for.
@@ -169,7 +169,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(client: &Client, handle: &Arc<Handle>, range: Range<u64>) -> Self {
+    pub(crate) fn new(client: &Client, handle: &Arc<Handle>, range: Range<u64>) -> Self {
         Self {
             client: client.clone(),
             handle: Arc::clone(handle),
@@ -180,7 +180,7 @@ impl Reading {
     }
 
     /// Asks for what may be under way.
-    pub(super) fn ask(&mut self, window: usize) {
+    pub(crate) fn ask(&mut self, window: usize) {
         while self.range.start < self.range.end && (self.bytes < window || self.bytes == 0) {
             let left = self.range.end - self.range.start;
             let window = u32::try_from(window.max(1)).unwrap_or(u32::MAX);
@@ -198,11 +198,11 @@ impl Reading {
     }
 
     /// The next bytes; `None` at the end.
-    pub(super) async fn next(&mut self, window: usize) -> Result<Option<Vec<Bytes>>, Failed> {
+    pub(crate) async fn next(&mut self, window: usize) -> Result<Option<Vec<Bytes>>, Failed> {
         std::future::poll_fn(|context| self.poll_next(window, context)).await
     }
 
-    pub(super) fn poll_next(
+    pub(crate) fn poll_next(
         &mut self,
         window: usize,
         context: &mut Context<'_>,

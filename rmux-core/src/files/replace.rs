@@ -14,15 +14,15 @@ use crate::sftp::{Answer, Client, Failed, Handle};
 const SPECIAL_BITS: u32 = 0o7000;
 
 /// The file that is to be written, behind symbolic links.
-pub(super) struct Target {
-    pub(super) path: Vec<u8>,
+pub(crate) struct Target {
+    pub(crate) path: Vec<u8>,
     /// What is there; `None` where nothing is.
-    known: Option<Attributes>,
+    pub(crate) known: Option<Attributes>,
 }
 
 impl Target {
     /// `is_new`: what is wanted is a name that nothing has, so that a link is in the way.
-    pub(super) async fn find(client: &Client, tried: Tried<'_>, is_new: bool) -> Result<Self> {
+    pub(crate) async fn find(client: &Client, tried: Tried<'_>, is_new: bool) -> Result<Self> {
         let path = tried.path.to_vec();
         let known = found(client.lstat(tried.path), tried).await?;
         let is_link = known.as_ref().and_then(Attributes::file_type) == Some(FileType::Symlink);
@@ -47,7 +47,7 @@ async fn found(answer: Answer<Attributes>, tried: Tried<'_>) -> Result<Option<At
 }
 
 /// A file that is about to take the place of another, or of none.
-pub(super) struct Replace<'a> {
+pub(crate) struct Replace<'a> {
     client: &'a Client,
     tried: Tried<'a>,
     options: WriteOptions,
@@ -56,15 +56,29 @@ pub(super) struct Replace<'a> {
     /// What the new one is, once the server has told.
     own: Option<Answer<Attributes>>,
     new: Temporary,
+    /// Whether the old one may be removed first where it cannot be replaced in one step.
+    removes: bool,
 }
 
 impl<'a> Replace<'a> {
     /// Makes it, beside its target.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         client: &'a Client,
         target: &Target,
         tried: Tried<'a>,
         options: &WriteOptions,
+    ) -> Result<Self> {
+        Self::begin_as(client, target, tried, options, None).await
+    }
+
+    /// As [`begin`](Self::begin). With a name, it is what has that name already, if anything does,
+    /// and it stays if it is not finished.
+    pub(crate) async fn begin_as(
+        client: &'a Client,
+        target: &Target,
+        tried: Tried<'a>,
+        options: &WriteOptions,
+        lasting: Option<&str>,
     ) -> Result<Self> {
         let old = target.known.clone();
         if old.as_ref().and_then(Attributes::file_type) == Some(FileType::Directory) {
@@ -75,8 +89,16 @@ impl<'a> Replace<'a> {
         let mode = options
             .mode
             .or(old.as_ref().and_then(|old| old.permissions))
+            .or(options.new_mode)
             .unwrap_or(NEW_FILE);
-        let new = Temporary::beside(client, tried.path, mode & 0o777, tried).await?;
+        let new = match lasting {
+            // Whoever goes on with it has to be able to.
+            Some(name) => {
+                let mode = mode & 0o777 | 0o600;
+                Temporary::lasting(client, tried.path, name, mode, tried).await?
+            }
+            None => Temporary::beside(client, tried.path, mode & 0o777, tried).await?,
+        };
         let own = old.is_some().then(|| client.fstat(new.handle()));
         Ok(Self {
             client,
@@ -85,26 +107,49 @@ impl<'a> Replace<'a> {
             old,
             own,
             new,
+            removes: false,
         })
     }
 
-    pub(super) fn handle(&self) -> &Arc<Handle> {
+    /// The same for who would rather have the file missing for a moment than not replaced.
+    pub(crate) fn removing(mut self) -> Self {
+        self.removes = true;
+        self
+    }
+
+    /// The name that it has until it is finished.
+    pub(crate) fn path(&self) -> &[u8] {
+        self.new.path()
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
         self.new.handle()
     }
 
     /// Gives it its owner, its mode and its name, if it was written.
-    pub(super) async fn finish(mut self, written: Result<(), Failed>) -> Result<()> {
+    pub(crate) async fn finish(self, written: Result<(), Failed>) -> Result<()> {
+        self.finish_with(written, Attributes::default()).await
+    }
+
+    /// As [`finish`](Self::finish), with these attributes above all.
+    pub(crate) async fn finish_with(
+        mut self,
+        written: Result<(), Failed>,
+        attributes: Attributes,
+    ) -> Result<()> {
         let (client, tried) = (self.client, self.tried);
         if let Err(failed) = written {
             let handle = self.handle();
             return Err(tried.handle_unwritten(client, handle, failed).await);
         }
         self.take_after_old().await?;
+        let set = (attributes != Attributes::default())
+            .then(|| client.set_handle_attributes(self.handle(), attributes));
         let sync = (!self.options.no_sync && client.has(Extension::Fsync))
             .then(|| client.sync(self.handle()));
         // Some servers tell only when it is closed what could not be written.
         let close = self.new.close();
-        for step in [sync, close].into_iter().flatten() {
+        for step in [set, sync, close].into_iter().flatten() {
             if let Err(failed) = step.await {
                 return Err(tried.unwritten(client, failed).await);
             }
@@ -187,6 +232,14 @@ impl<'a> Replace<'a> {
         };
         let error = tried.not_made(client, failed).await;
         if !self.options.create_new && error.kind() == ErrorKind::AlreadyExists {
+            if self.removes {
+                let removed = client.remove(to).await;
+                removed.map_err(|failed| tried.failed(failed))?;
+                return match client.rename(from, to).await {
+                    Ok(()) => Ok(()),
+                    Err(failed) => Err(tried.not_made(client, failed).await),
+                };
+            }
             let what = "the server cannot replace a file in one step; write it in place";
             return Err(tried.error(ErrorKind::Unsupported, what));
         }

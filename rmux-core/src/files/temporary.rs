@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rmux_proto::sftp::{Attributes, OpenFlags};
+use rmux_proto::sftp::{Attributes, FileType, OpenFlags};
 
 use super::failure::Tried;
 use super::path::split;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sftp::{Answer, Client, Handle};
 
 /// A file of a name that nobody else has. Dropping it removes it, without waiting: also where the
@@ -64,6 +64,45 @@ impl Temporary {
                 made.kept = true;
                 Err(tried.unwritten(client, failed).await)
             }
+        }
+    }
+
+    /// Opens the one of this name in the directory of `target`, with what is in it, or makes it. It
+    /// stays when it is dropped, so that somebody can go on with it.
+    pub(super) async fn lasting(
+        client: &Client,
+        target: &[u8],
+        name: &str,
+        mode: u32,
+        tried: Tried<'_>,
+    ) -> Result<Self> {
+        let (directory, _) = split(target);
+        let slash: &[u8] = match directory {
+            [] | [.., b'/'] => b"",
+            _ => b"/",
+        };
+        let path = [directory, slash, name.as_bytes()].concat();
+        // What is no file, such as a link to one, is somebody's trap.
+        let known = client.lstat(&path).await.ok();
+        if let Some(kind) = known.and_then(|known| known.file_type())
+            && kind != FileType::File
+        {
+            let what = format!("{} is in the way", super::path::shown(&path));
+            return Err(tried.error(ErrorKind::AlreadyExists, &what));
+        }
+        let flags = OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE;
+        let attributes = Attributes {
+            permissions: Some(mode),
+            ..Attributes::default()
+        };
+        match client.open_file(&path, flags, attributes).await {
+            Ok(handle) => Ok(Self {
+                client: client.clone(),
+                path,
+                handle: Some(Arc::new(handle)),
+                kept: true,
+            }),
+            Err(failed) => Err(tried.unwritten(client, failed).await),
         }
     }
 

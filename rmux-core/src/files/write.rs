@@ -23,6 +23,8 @@ pub(super) const NEW_FILE: u32 = 0o666;
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     pub(super) mode: Option<u32>,
+    /// The mode of a file that was not there, before the umask.
+    pub(super) new_mode: Option<u32>,
     in_place: bool,
     pub(super) no_sync: bool,
     pub(super) create_new: bool,
@@ -44,11 +46,21 @@ impl WriteOptions {
         self
     }
 
+    /// The mode of a file that was not there, of which the umask takes its part.
+    pub(crate) fn new_file_mode(mut self, mode: u32) -> Self {
+        self.new_mode = Some(mode & 0o777);
+        self
+    }
+
     /// Writes into the file itself: it keeps its hard links, extended attributes and owner for sure,
     /// but a reader may see half of it, and so may everybody when the connection is lost meanwhile.
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
         self
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.in_place
     }
 
     /// Does not wait until the server has written it to its disk.

@@ -58,6 +58,11 @@ impl Client {
         self.facts.write_length()
     }
 
+    /// How many files the server lets be open at once, as far as it has told.
+    pub(crate) fn most_handles(&self) -> u64 {
+        self.facts.most_handles()
+    }
+
     /// How many bytes one transfer should have under way.
     pub(crate) fn under_way(&self) -> usize {
         self.facts.under_way()

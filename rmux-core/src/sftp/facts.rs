@@ -51,6 +51,11 @@ impl Facts {
         self.under_way.load(Ordering::Relaxed)
     }
 
+    /// How many files the server lets be open at once, as far as it has told.
+    pub(super) fn most_handles(&self) -> u64 {
+        self.most_handles.load(Ordering::Relaxed)
+    }
+
     /// How many files the server lets be open at once, where that many are.
     pub(super) fn handles_used_up(&self) -> Option<u64> {
         let most = self.most_handles.load(Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
 use rmux_core::blocking::{Pool, Session, resolve};
-use rmux_core::{ErrorKind, HostSpec, OpenOptions};
+use rmux_core::{ErrorKind, HostSpec, OpenOptions, TransferOptions};
 use rmux_testkit::sshd::Sshd;
 
 use crate::fixture::config;
@@ -112,4 +112,29 @@ fn settings_are_resolved() {
     assert_eq!(resolved.hostname(), b"127.0.0.1");
     let error = resolve(&spec, &config(&sshd).option("NoSuchKey", "x")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+}
+
+#[test]
+fn trees_are_put_and_got() {
+    let sshd = Sshd::start();
+    let session = Session::connect("127.0.0.1", config(&sshd)).unwrap();
+    let files = session.files();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("from/sub")).unwrap();
+    std::fs::write(at("from/sub/file"), "contents").unwrap();
+    let options = TransferOptions::new().recursive();
+    let path = |name: &str| at(name).display().to_string();
+    let mut put = files.put(at("from"), path("put"), &options).unwrap();
+    let events = put.by_ref().count();
+    assert!(events > 0, "the last progress at least");
+    assert_eq!(put.progress().files, 1);
+    assert_eq!(put.finish().unwrap().bytes, 8);
+    let sent = files.send(path("put"), &files, path("sent"), &options);
+    assert_eq!(sent.unwrap().finish().unwrap().directories, 2);
+    let got = files.get(path("sent"), at("got"), &options).unwrap();
+    assert!(got.finish().unwrap().is_ok());
+    assert_eq!(std::fs::read(at("got/sub/file")).unwrap(), b"contents");
+    // One that is dropped is given up.
+    drop(files.get(path("sent"), at("dropped"), &options));
 }

@@ -60,7 +60,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn sftp_server() -> &'static str {
+pub(crate) fn sftp_server() -> &'static str {
     SFTP_SERVERS
         .into_iter()
         .find(|path| Path::new(path).exists())

@@ -31,6 +31,7 @@ mod silence;
 mod startup;
 mod stats;
 mod stop;
+mod transfer;
 mod traps;
 mod trust;
 mod wake;

@@ -53,6 +53,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("prompt", "secret"),
     ("quote", "error"),
     ("resolve", "ssh_config"),
+    ("transfer", "files"),
+    ("transfer", "sftp"),
     ("trust", "ask"),
 ];
 

@@ -216,3 +216,45 @@ async fn a_server_that_cannot_replace_says_so_and_leaves_the_old_file() {
     served.files.metadata(&path).await.unwrap();
     assert_eq!(served.names(), ["file"]);
 }
+
+#[tokio::test]
+async fn a_stream_is_written_in_one_step() {
+    use tokio::io::AsyncReadExt as _;
+
+    let served = internal().await;
+    let path = served.at("file");
+    let long: Vec<u8> = (0..3_000_017_u32).map(|n| (n * 5 / 3) as u8).collect();
+    let options = WriteOptions::new();
+    for contents in [&b""[..], b"short", &long] {
+        let written = served.files.write_from(&path, contents, &options).await;
+        assert_eq!(written.unwrap(), contents.len() as u64);
+        assert!(std::fs::read(&path).unwrap() == contents);
+    }
+    // One that breaks leaves the old file.
+    let broken = broken_stream();
+    let stream = (&b"the beginning"[..]).chain(broken);
+    let error = served.files.write_from(&path, stream, &options).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("broken"), "{error}");
+    served.files.metadata(&path).await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == long);
+    assert_eq!(served.names(), ["file"]);
+    let in_place = WriteOptions::new().in_place();
+    let error = served.files.write_from(&path, &b""[..], &in_place).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// A stream that fails at once.
+fn broken_stream() -> impl tokio::io::AsyncRead {
+    struct Broken;
+    impl tokio::io::AsyncRead for Broken {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Err(std::io::Error::other("broken")))
+        }
+    }
+    Broken
+}
