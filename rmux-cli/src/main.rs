@@ -4,6 +4,7 @@
 
 mod demo;
 mod environment;
+mod files;
 mod input;
 mod log;
 mod message;
@@ -40,6 +41,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    /// Copy files and directories to, from or between hosts
+    Cp(files::CopyArgs),
+    /// List directories of hosts
+    Ls(files::ListArgs),
+    /// Write files of hosts to standard output
+    Cat(files::CatArgs),
     /// Show what one connection can do, against a server of its own; needs no setup
     Demo,
 }
@@ -61,6 +68,9 @@ fn main() {
         Command::Ssh { words } => ssh::main(words),
         Command::Run(args) => run::main(&args),
         Command::Env { words } => environment::main(words),
+        Command::Cp(args) => files::copy(args),
+        Command::Ls(args) => files::list(args),
+        Command::Cat(args) => files::cat(args),
         Command::Demo => demo::main(),
     };
     // Not a return: a thread may be waiting for input that never comes.

@@ -26,6 +26,8 @@ use args::{Args, Asked};
 use background::Parent;
 use run::Outcome;
 
+pub(crate) use streams::Writer;
+
 /// The exit status where rmux itself fails, as ssh's.
 pub(crate) const FAILED: u8 = 255;
 

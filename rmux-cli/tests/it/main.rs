@@ -5,6 +5,7 @@ mod background;
 mod demo;
 mod environment;
 mod escapes;
+mod files;
 mod fixture;
 mod flags;
 mod log;
