@@ -39,7 +39,8 @@ def handles(session: rmux.Session, server: fixture.Server) -> list[Any]:
 
 def _spawn(session: rmux.Session) -> Any:
     piped: dict[str, Any] = dict(stdin="pipe", stdout="pipe", stderr="pipe")
-    return session._native.spawn([b"cat"], **piped, env=[], cwd=None, pty=None).wait()
+    more: dict[str, Any] = dict(env=[], cwd=None, pty=None, verbatim=False, bulk=None)
+    return session._native.spawn([b"cat"], **piped, **more).wait()
 
 
 def test_they_are_neither_pickled_nor_copied(
