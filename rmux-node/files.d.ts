@@ -93,6 +93,18 @@ export class Files {
   opendir(path: RemotePath, options: NameOptions & { encoding: 'buffer' }): Promise<Dir<Buffer>>;
   opendir(path: RemotePath, options?: NameOptions & { encoding?: BufferEncoding }): Promise<Dir>;
 
+  /**
+   * The paths of what is below a directory and matches a pattern, as they are found, in no order. In a pattern
+   * `*` is any part of a name, a dot in front of it included, `?` any byte and `[…]` one of some; a backslash
+   * takes their meaning away. `**` between slashes is any number of directories, through which links are not
+   * followed, and at the end all below. A slash at the end finds directories only.
+   *
+   * @throws {RmuxError} when it is begun, `INVALID_INPUT` for a pattern that is empty, absolute, or has `..`
+   *   in it.
+   */
+  glob(directory: RemotePath, pattern: RemotePath, options: AsBuffers): AsyncGenerator<Buffer, void, undefined>;
+  glob(directory: RemotePath, pattern: RemotePath, options?: AsText): AsyncGenerator<string, void, undefined>;
+
   /** Makes a directory; with `recursive` also those it is in, and it may be there already. */
   mkdir(path: RemotePath, options?: Abortable & { recursive?: boolean }): Promise<void>;
   /** Makes a new directory of mode 0700, whose name is `prefix` and what makes it unique; its path. */

@@ -124,9 +124,10 @@ export interface ConnectOptions {
   asked?: Asked
 }
 
-/** A name in a directory: text, or bytes that are none. */
+/** A name in a directory, and its path: each text, or bytes that are none. */
 export interface Entry {
   name: string | Buffer
+  path: string | Buffer
   facts: FileFacts
 }
 
@@ -257,11 +258,11 @@ export declare class NativeChild {
   resize(columns: number, rows: number): void
 }
 
-/** A directory that is being listed. Letting go of it ends the listing. */
+/** A directory that is being listed or searched. Letting go of it ends that. */
 export declare class NativeDirectory {
   /** Lists on; settled with an array of `Entry`, or with null at the end. One at a time. */
   next(operation: number): void
-  /** Ends the listing. */
+  /** Ends it. */
   close(): void
 }
 
@@ -342,6 +343,8 @@ export declare class NativeSession {
   stat(operation: number, path: Uint8Array, follow: boolean): void
   /** Begins to list a directory; settled with a `NativeDirectory`. */
   openDirectory(operation: number, path: Uint8Array): void
+  /** Begins to search below a directory; settled with a `NativeDirectory`. */
+  search(operation: number, directory: Uint8Array, pattern: Uint8Array): void
   /** Opens a file; settled with a `NativeFile`. */
   openFile(operation: number, path: Uint8Array, spec: OpenSpec): void
   /** Makes a new file in a directory and opens it; settled with a `NativeFile`. */

@@ -156,6 +156,29 @@ class Files {
     return Dir.adopt(await this.#listing(path, given), path, { encoding, signal: given.signal });
   }
 
+  glob(directory, pattern, options) {
+    const given = encodingOr(options, ['encoding', 'signal'], 'glob');
+    const encoding = check.encoding(given.encoding, 'utf8');
+    const wanted = check.contents(pattern);
+    paths.encoded(directory, 'directory');
+    return this.#found(directory, wanted, encoding, { signal: check.abortSignal(given.signal) });
+  }
+
+  async *#found(directory, pattern, encoding, given) {
+    const native = await this.#at(directory, (it, operation, bytes) => it.search(operation, bytes, pattern), {
+      ...given,
+      discard: (late) => late.close(),
+    });
+    const next = () => paths.about(directory, undefined, () => start((operation) => native.next(operation), given));
+    try {
+      for (let more = await next(); more !== null; more = await next()) {
+        for (const { path } of more) yield paths.decoded(path, encoding);
+      }
+    } finally {
+      native.close();
+    }
+  }
+
   #listing(path, given) {
     return this.#at(path, (native, operation, bytes) => native.openDirectory(operation, bytes), {
       ...given,

@@ -1,8 +1,8 @@
-//! A directory that is being listed, as the JavaScript layer holds it.
+//! A directory that is being listed or searched, as the JavaScript layer holds it.
 
 use futures_util::FutureExt as _;
 use napi_derive::napi;
-use rmux_core::{DirEntry, ReadDir, Result};
+use rmux_core::{DirEntry, ReadDir, Result, Walk};
 
 use crate::delivery::Outcome;
 use crate::found::Found;
@@ -13,15 +13,30 @@ use crate::slot::Slot;
 /// event loop, and each name a part of one.
 const DELIVERY: usize = 1024;
 
-/// A directory that is being listed. Letting go of it ends the listing.
+/// A directory that is being listed or searched. Letting go of it ends that.
 #[napi]
 pub struct NativeDirectory {
     mailbox: Mailbox,
-    listing: Slot<ReadDir>,
+    listing: Slot<Listing>,
+}
+
+/// Where names come from.
+pub(crate) enum Listing {
+    Names(ReadDir),
+    Search(Walk),
+}
+
+impl Listing {
+    async fn next_entry(&mut self) -> Result<Option<DirEntry>> {
+        match self {
+            Self::Names(names) => names.next_entry().await,
+            Self::Search(search) => search.next_entry().await,
+        }
+    }
 }
 
 impl NativeDirectory {
-    pub(crate) fn new(listing: ReadDir, mailbox: Mailbox) -> Self {
+    pub(crate) fn new(listing: Listing, mailbox: Mailbox) -> Self {
         Self {
             mailbox,
             listing: Slot::new(Some(listing)),
@@ -48,7 +63,7 @@ impl NativeDirectory {
         });
     }
 
-    /// Ends the listing.
+    /// Ends it.
     #[napi]
     pub fn close(&self) {
         drop(self.listing.take());
@@ -56,7 +71,7 @@ impl NativeDirectory {
 }
 
 /// What comes next, with what is there already behind it; nothing at the end.
-async fn next_entries(listing: &mut ReadDir) -> Result<Vec<DirEntry>> {
+async fn next_entries(listing: &mut Listing) -> Result<Vec<DirEntry>> {
     let mut entries = Vec::from_iter(listing.next_entry().await?);
     while !entries.is_empty() && entries.len() < DELIVERY {
         // An error or the end comes again with the next call, behind the names.

@@ -9,7 +9,7 @@ use napi_derive::napi;
 use rmux_core::{Error, ErrorKind, Files, OpenOptions, RemotePath, Result, WriteOptions};
 
 use crate::delivery::Outcome;
-use crate::directory::NativeDirectory;
+use crate::directory::{Listing, NativeDirectory};
 use crate::file::NativeFile;
 use crate::found::{FileFacts, Found, Room};
 use crate::session::NativeSession;
@@ -218,7 +218,19 @@ impl NativeSession {
         let (path, mailbox) = (path.to_vec(), self.mailbox().clone());
         self.on_files(operation, |files| async move {
             let listing = files.read_dir(path).await?;
-            let directory = NativeDirectory::new(listing, mailbox);
+            let directory = NativeDirectory::new(Listing::Names(listing), mailbox);
+            Ok(Outcome::Found(Found::Directory(directory)))
+        });
+    }
+
+    /// Begins to search below a directory; settled with a `NativeDirectory`.
+    #[napi]
+    pub fn search(&self, operation: u32, directory: Uint8Array, pattern: Uint8Array) {
+        let (directory, pattern) = (directory.to_vec(), pattern.to_vec());
+        let mailbox = self.mailbox().clone();
+        self.on_files(operation, |files| async move {
+            let search = files.glob(directory, pattern)?;
+            let directory = NativeDirectory::new(Listing::Search(search), mailbox);
             Ok(Outcome::Found(Found::Directory(directory)))
         });
     }

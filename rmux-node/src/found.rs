@@ -54,10 +54,11 @@ fn milliseconds(time: SystemTime) -> Option<f64> {
     Some(since.as_secs_f64() * 1000.0)
 }
 
-/// A name in a directory: text, or bytes that are none.
+/// A name in a directory, and its path: each text, or bytes that are none.
 #[napi(object, object_from_js = false)]
 pub struct Entry {
     pub name: Either<String, Buffer>,
+    pub path: Either<String, Buffer>,
     pub facts: FileFacts,
 }
 
@@ -125,12 +126,13 @@ impl Found {
 }
 
 fn to_js(env: &Env, entry: &DirEntry) -> napi::Result<Entry> {
-    let name = match std::str::from_utf8(entry.file_name()) {
-        Ok(text) => Either::A(text.to_owned()),
-        Err(_) => Either::B(copied(env, entry.file_name())?),
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Either::A(text.to_owned())),
+        Err(_) => copied(env, bytes).map(Either::B),
     };
     Ok(Entry {
-        name,
+        name: text(entry.file_name())?,
+        path: text(entry.path().as_bytes())?,
         facts: entry.metadata().into(),
     })
 }

@@ -183,6 +183,29 @@ test('a large directory is listed in turns of the event loop', async () => {
   assert.equal(await dir.read(), null, 'leaving the loop ends the listing');
 });
 
+test('what is below a directory is found by a pattern', async () => {
+  const at = folder();
+  fs.mkdirSync(at('a/b'), { recursive: true });
+  const odd = Buffer.concat([Buffer.from(at('a/b/')), Buffer.from([0xff])]);
+  for (const name of [at('a/x.c'), at('a/b/y.c'), at('z.c'), at('z.h'), odd]) fs.writeFileSync(name, '');
+  const found = async (...args) => {
+    const all = [];
+    for await (const one of files.glob(at.at, ...args)) all.push(one);
+    return all.sort();
+  };
+  assert.deepEqual(await found('**/*.c'), [at('a/b/y.c'), at('a/x.c'), at('z.c')]);
+  assert.deepEqual(await found('*.c'), [at('z.c')]);
+  assert.deepEqual(await found('a/b/?', 'buffer'), [odd]);
+  assert.deepEqual(await found('none/**'), []);
+  assert.equal((await failure(files.glob(at.at, '../*').next())).code, 'INVALID_INPUT');
+  for await (const first of files.glob(at.at, '**')) {
+    assert.ok(first.startsWith(at.at));
+    break;
+  }
+  await assert.rejects(files.glob(at.at, '**', { signal: AbortSignal.abort() }).next(), { code: 'ABORT_ERR' });
+  assert.throws(() => files.glob(at.at), TypeError);
+});
+
 test('names are bytes', async () => {
   const at = folder();
   const odd = Buffer.concat([Buffer.from(`${at.at}/`), Buffer.from([0x66, 0xff, 0x0a])]);

@@ -159,6 +159,7 @@ export async function filing(session: Session): Promise<void> {
   const oddEntries = await files.readdir('a', { withFileTypes: true, encoding: 'buffer' });
   same<typeof oddEntries, Dirent<Buffer>[]>(true);
   for await (const entry of await files.opendir('a')) same<typeof entry.name, string>(true);
+  for await (const found of files.glob('a', '**/*.c')) same<typeof found, string>(true);
   await using handle: FileHandle = await files.open('a', 'r+', null, { signal: new AbortController().signal });
   const { bytesRead, buffer } = await handle.read(new Uint16Array(2), 0, 4, null);
   same<typeof bytesRead, number>(true);

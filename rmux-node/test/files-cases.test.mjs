@@ -1,0 +1,215 @@
+// The cases of files that every language runs: rmux-testkit/cases/files.json.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { RmuxError, connect } from '../index.mjs';
+import { startServer } from './testd.mjs';
+
+const source = new URL('../../rmux-testkit/cases/files.json', import.meta.url);
+const { kind, cases } = JSON.parse(fs.readFileSync(source, 'utf8'));
+const CASE = ['name', 'tree', 'request', 'expect', 'after'];
+const EXPECT = ['bytes', 'known', 'is', 'names', 'error'];
+/** What goes with each verb. */
+const VERBS = {
+  read: ['path', 'start', 'end'],
+  write: ['path', 'data', 'mode', 'exclusive', 'in_place', 'if_sha256', 'if_unmodified_as'],
+  append: ['path', 'data'],
+  replace_text: ['path', 'old', 'new'],
+  stat: ['path'],
+  lstat: ['path'],
+  exists: ['path'],
+  list: ['path'],
+  glob: ['path', 'pattern'],
+  mkdir: ['path', 'parents'],
+  remove: ['path'],
+  rmdir: ['path'],
+  remove_tree: ['path'],
+  rename: ['path', 'target'],
+  copy: ['path', 'target'],
+  hardlink: ['path', 'target'],
+  symlink: ['path', 'target'],
+  readlink: ['path'],
+  resolve: ['path'],
+  chmod: ['path', 'mode'],
+};
+
+let server;
+let session;
+before(async () => {
+  server = await startServer();
+  session = await connect('127.0.0.1', server.options);
+});
+after(async () => {
+  await session?.close();
+  await server?.stop();
+});
+
+assert.equal(kind, 'files');
+assert.ok(cases.length > 50);
+for (const [index, one] of cases.entries()) {
+  test(one.name, async () => {
+    onlyKnown(one, CASE);
+    onlyKnown(one.request, ['do', ...VERBS[one.request.do]]);
+    onlyKnown(one.expect ?? {}, EXPECT);
+    const folder = `${fs.realpathSync(server.folder)}/case-${index}`;
+    fs.mkdirSync(folder);
+    const at = (path) => Buffer.concat([Buffer.from(`${folder}/`), bytes(path)]);
+    plant(at, one.tree ?? []);
+    const outcome = await run(session.files, at, one).catch((error) => {
+      if (error instanceof RmuxError) return { error: error.code };
+      throw error;
+    });
+    assert.deepEqual(outcome, plain(one.expect ?? {}));
+    assert.deepEqual(found(at, folder, one.after ?? one.tree ?? []), planned(one.after ?? one.tree ?? []));
+  });
+}
+
+function onlyKnown(value, fields) {
+  for (const field of Object.keys(value)) assert.ok(fields.includes(field), `unknown field ${field}`);
+}
+
+function bytes(value) {
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value.base64 !== undefined) return Buffer.from(value.base64, 'base64');
+  return Buffer.from(value.repeat.repeat(value.times));
+}
+
+/** What must come of a case, with bytes in a form that can be compared. */
+function plain({ bytes: wanted, names, ...rest }) {
+  return {
+    ...rest,
+    ...(wanted === undefined ? {} : { bytes: bytes(wanted).toString('hex') }),
+    ...(names === undefined ? {} : { names: names.map((name) => bytes(name).toString('hex')) }),
+  };
+}
+
+function plant(at, tree) {
+  for (const { path, file, link, mode } of tree) {
+    if (file !== undefined) fs.writeFileSync(at(path), bytes(file));
+    else if (link !== undefined) fs.symlinkSync(bytes(link), at(path));
+    else fs.mkdirSync(at(path));
+    if (mode !== undefined) fs.chmodSync(at(path), mode);
+  }
+}
+
+/** The tree of a case by its paths, as `found` has it. */
+function planned(tree) {
+  const entries = tree.map(({ path, file, link, mode }) => [
+    bytes(path).toString('hex'),
+    {
+      ...(file === undefined ? {} : { file: bytes(file).toString('hex') }),
+      ...(link === undefined ? {} : { link: bytes(link).toString('hex') }),
+      ...(mode === undefined ? {} : { mode }),
+    },
+  ]);
+  return new Map(entries.sort());
+}
+
+/** What is in the folder, with modes where the tree has one. */
+function found(at, folder, tree) {
+  const modes = new Set(tree.filter(({ mode }) => mode !== undefined).map(({ path }) => bytes(path).toString('hex')));
+  const entries = [];
+  const look = (inside) => {
+    for (const name of fs.readdirSync(inside, 'buffer')) {
+      const path = Buffer.concat([inside, Buffer.from('/'), name]);
+      const below = path.subarray(folder.length + 1).toString('hex');
+      const known = fs.lstatSync(path);
+      const entry = modes.has(below) ? { mode: known.mode & 0o7777 } : {};
+      if (known.isFile()) entry.file = fs.readFileSync(path).toString('hex');
+      if (known.isSymbolicLink()) entry.link = fs.readlinkSync(path, 'buffer').toString('hex');
+      entries.push([below, entry]);
+      if (known.isDirectory()) look(path);
+    }
+  };
+  look(Buffer.from(folder));
+  return new Map(entries.sort());
+}
+
+/** What comes of a case. */
+async function run(files, at, { request, expect }) {
+  const path = at(request.path);
+  const target = request.target === undefined ? undefined : at(request.target);
+  const top = at('').length;
+  switch (request.do) {
+    case 'read': {
+      const { start, end } = request;
+      const read = await files.readFile(path, { start, end: end === undefined ? undefined : end - 1 });
+      return { bytes: read.toString('hex') };
+    }
+    case 'write': {
+      const { mode, exclusive, in_place: inPlace, if_sha256: ifSha256, if_unmodified_as: as } = request;
+      const ifUnchanged = as === undefined ? undefined : await files.stat(at(as));
+      const flag = exclusive ? 'wx' : undefined;
+      await files.writeFile(path, bytes(request.data), { mode, flag, inPlace, ifSha256, ifUnchanged });
+      return {};
+    }
+    case 'append':
+      await files.appendFile(path, bytes(request.data));
+      return {};
+    case 'replace_text':
+      await files.replaceText(path, bytes(request.old), bytes(request.new));
+      return {};
+    case 'stat':
+    case 'lstat':
+      return { known: known(await files[request.do](path), expect.known ?? {}) };
+    case 'exists':
+      return { is: await files.exists(path) };
+    case 'list':
+      return names(await files.readdir(path, 'buffer'));
+    case 'glob': {
+      const paths = [];
+      for await (const one of files.glob(path, bytes(request.pattern), 'buffer')) paths.push(one.subarray(top));
+      return names(paths);
+    }
+    case 'mkdir':
+      await files.mkdir(path, { recursive: request.parents });
+      return {};
+    case 'remove':
+      await files.unlink(path);
+      return {};
+    case 'rmdir':
+      await files.rmdir(path);
+      return {};
+    case 'remove_tree':
+      await files.rm(path, { recursive: true });
+      return {};
+    case 'rename':
+      await files.rename(path, target);
+      return {};
+    case 'copy':
+      await files.copyFile(path, target);
+      return {};
+    case 'hardlink':
+      await files.link(path, target);
+      return {};
+    case 'symlink':
+      await files.symlink(bytes(request.target), path);
+      return {};
+    case 'readlink':
+      return { bytes: (await files.readlink(path, 'buffer')).toString('hex') };
+    case 'resolve':
+      return names([(await files.realpath(path, 'buffer')).subarray(top)]);
+    case 'chmod':
+      await files.chmod(path, request.mode);
+      return {};
+    default:
+      return assert.fail(`${request.do} is no verb`);
+  }
+}
+
+function names(list) {
+  return { names: list.sort(Buffer.compare).map((name) => name.toString('hex')) };
+}
+
+/** What is known of a file, as far as the case asks for it. */
+function known(stats, wanted) {
+  const kinds = { file: stats.isFile(), directory: stats.isDirectory(), link: stats.isSymbolicLink() };
+  const told = {
+    kind: Object.keys(kinds).find((name) => kinds[name]),
+    length: stats.size,
+    mode: stats.mode & 0o7777,
+  };
+  return Object.fromEntries(Object.keys(wanted).map((name) => [name, told[name]]));
+}
