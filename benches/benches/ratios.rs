@@ -1,16 +1,16 @@
 //! The speed that rmux promises, measured beside its peers in one run against one sshd, with one
 //! line a promise at the end. Fails where a limit is missed.
 //!
-//! Words behind `--` pick sections by name: `exec`, `delay`, `cold`, `down`, `up`. Without `--bench`,
-//! as in `cargo test --benches`, each section is run once, small, and nothing is judged.
+//! Words behind `--` pick sections by name: `exec`, `beside`, `delay`, `cold`, `down`, `up`. Without
+//! `--bench`, as in `cargo test --benches`, each section is run once, small, and nothing is judged.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use rmux_benches::bare::Bare;
 use rmux_benches::measure::{Plan, Samples, in_turns};
-use rmux_benches::ours::Ours;
-use rmux_benches::stock::{self, Stock};
+use rmux_benches::ours::{Company, Ours};
+use rmux_benches::stock::{self, Cipher, Stock};
 use rmux_benches::verdict::{Limit, Verdict};
 use rmux_benches::{COUNT, NOTHING, SINK, source};
 use rmux_testkit::relay::Relay;
@@ -21,12 +21,15 @@ use tokio::runtime::Runtime;
 const STREAM: u64 = 1 << 30;
 /// How much of it is sent to see that all of it arrives.
 const PROBE: u64 = 8 << 20;
+/// How often the sections that cannot take turns sample by sample do so.
+const BLOCKS: usize = 4;
 const MIB: f64 = (1 << 20) as f64;
 
 /// How much is measured.
 struct Scale {
     delay_rounds: usize,
     exec_rounds: usize,
+    beside_rounds: usize,
     stream_rounds: usize,
     cold_rounds: usize,
     stream: u64,
@@ -36,6 +39,7 @@ struct Scale {
 const WHOLE: Scale = Scale {
     delay_rounds: 15,
     exec_rounds: 400,
+    beside_rounds: 1000,
     stream_rounds: 11,
     cold_rounds: 7,
     stream: STREAM,
@@ -45,6 +49,7 @@ const WHOLE: Scale = Scale {
 const SMALL: Scale = Scale {
     delay_rounds: 1,
     exec_rounds: 3,
+    beside_rounds: 3,
     stream_rounds: 1,
     cold_rounds: 1,
     stream: 4 << 20,
@@ -78,6 +83,9 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         if wanted("exec") {
             exec(&sshd, scale, &mut verdicts).await;
+        }
+        if wanted("beside") {
+            beside(&sshd, scale, &mut verdicts).await;
         }
         if wanted("delay") {
             delay(&sshd, scale, &mut verdicts).await;
@@ -135,6 +143,57 @@ async fn exec(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
     bare.close().await;
 }
 
+/// A command over a session in which another channel is stalled or busy. In blocks that take turns,
+/// since a busy one takes its share of the machine from all others.
+async fn beside(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
+    let plan = Plan {
+        warm_up: 5,
+        rounds: scale.beside_rounds.div_ceil(BLOCKS),
+        pause: Duration::from_millis(1),
+    };
+    let companies = [
+        (Company::None, "nothing", Limit::None),
+        (Company::Stalled, "a stalled channel", Limit::AtMost(1.5)),
+        (Company::Busy, "a busy channel", Limit::AtMost(3.0)),
+        (
+            Company::Bulk,
+            "a busy channel said to be bulk",
+            Limit::AtMost(3.0),
+        ),
+    ];
+    let mut took = companies.map(|_| Samples::default());
+    for _ in 0..BLOCKS {
+        for (samples, (company, ..)) in took.iter_mut().zip(companies) {
+            let ours = Ours::connect(sshd, sshd.addr()).await;
+            let company = ours.in_company(company).await;
+            let [block] = in_turns(plan, async |_| {
+                assert!(ours.exec(NOTHING).await.status.success());
+            })
+            .await;
+            samples.append(block);
+            drop(company);
+            ours.close().await;
+        }
+    }
+    let idle = took[0].p99();
+    for (samples, (_, what, limit)) in took.iter().zip(companies).skip(1) {
+        verdicts.push(Verdict {
+            what: format!("p99 of exec beside {what}, / idle"),
+            value: samples.p99() / idle,
+            unit: "x",
+            limit,
+            detail: format!(
+                "of {}: p99 {:.2} ms, idle {:.2} ms; p50 {:.2} ms, idle {:.2} ms",
+                samples.count(),
+                samples.p99() * 1e3,
+                idle * 1e3,
+                samples.median() * 1e3,
+                took[0].median() * 1e3
+            ),
+        });
+    }
+}
+
 /// A command over a ready session, one after the other, at a distance.
 async fn delay(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
     for (milliseconds, limit) in [
@@ -146,7 +205,8 @@ async fn delay(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
         let relay = Relay::to(sshd.addr()).start().await;
         let ours = Ours::connect(sshd, relay.addr()).await;
         let bare = Bare::connect(sshd, relay.addr()).await;
-        let stock = tokio::task::block_in_place(|| Stock::connect(sshd, relay.addr()));
+        let stock =
+            tokio::task::block_in_place(|| Stock::connect(sshd, relay.addr(), Cipher::Same));
         relay.set_delay(round_trip / 2);
         let plan = Plan {
             warm_up: 2,
@@ -238,17 +298,23 @@ async fn down(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
     let took = in_turns(scale.stream_plan(), async |peer| match peer {
         0 => assert_eq!(peers.ours.download(&line).await, length),
         1 => assert_eq!(peers.bare.download(&line).await, length),
-        _ => tokio::task::block_in_place(|| peers.stock.exec(&line)),
+        2 => tokio::task::block_in_place(|| peers.stock.exec(&line)),
+        _ => tokio::task::block_in_place(|| peers.as_it_comes.exec(&line)),
     })
     .await;
-    verdicts.push(rates("down", length, &took));
+    verdicts.extend(rates("down", length, &took));
     peers.close().await;
 }
 
 /// Much input for one command, on loopback.
 async fn up(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
     let peers = Peers::connect(sshd).await;
-    let Peers { ours, bare, stock } = &peers;
+    let Peers {
+        ours,
+        bare,
+        stock,
+        as_it_comes,
+    } = &peers;
     let counted = |stdout: Vec<u8>| String::from_utf8_lossy(&stdout).trim().parse().ok();
     assert_eq!(counted(ours.upload(COUNT, PROBE).await), Some(PROBE));
     assert_eq!(counted(bare.upload(COUNT, PROBE).await), Some(PROBE));
@@ -256,10 +322,11 @@ async fn up(sshd: &Sshd, scale: &Scale, verdicts: &mut Vec<Verdict>) {
     let took = in_turns(scale.stream_plan(), async |peer| match peer {
         0 => drop(ours.upload(SINK, length).await),
         1 => drop(bare.upload(SINK, length).await),
-        _ => tokio::task::block_in_place(|| stock.upload(SINK, length)),
+        2 => tokio::task::block_in_place(|| stock.upload(SINK, length)),
+        _ => tokio::task::block_in_place(|| as_it_comes.upload(SINK, length)),
     })
     .await;
-    verdicts.push(rates("up", length, &took));
+    verdicts.extend(rates("up", length, &took));
     peers.close().await;
 }
 
@@ -268,42 +335,52 @@ struct Peers {
     ours: Ours,
     bare: Bare,
     stock: Stock,
+    /// With the cipher that it takes by itself.
+    as_it_comes: Stock,
 }
 
 impl Peers {
     async fn connect(sshd: &Sshd) -> Self {
+        let stock =
+            |cipher| tokio::task::block_in_place(|| Stock::connect(sshd, sshd.addr(), cipher));
         Self {
             ours: Ours::connect(sshd, sshd.addr()).await,
             bare: Bare::connect(sshd, sshd.addr()).await,
-            stock: tokio::task::block_in_place(|| Stock::connect(sshd, sshd.addr())),
+            stock: stock(Cipher::Same),
+            as_it_comes: stock(Cipher::Own),
         }
     }
 
     async fn close(self) {
         self.ours.close().await;
         self.bare.close().await;
-        tokio::task::block_in_place(|| drop(self.stock));
+        tokio::task::block_in_place(|| drop((self.stock, self.as_it_comes)));
     }
 }
 
-fn rates(way: &str, length: u64, took: &[Samples; 3]) -> Verdict {
+fn rates(way: &str, length: u64, took: &[Samples; 4]) -> [Verdict; 2] {
     let mib = length as f64 / MIB;
-    let [ours, bare, stock] = took;
+    let [ours, bare, stock, as_it_comes] = took;
     let rate = |samples: &Samples| mib / samples.median();
-    Verdict {
-        what: format!("{mib:.0} MiB {way} one channel, rmux / bare"),
+    let against = |peer: &Samples, name: &str, limit| Verdict {
+        what: format!("{mib:.0} MiB {way} one channel, rmux / {name}"),
         // What took longer is slower.
-        value: bare.ratio(ours),
+        value: peer.ratio(ours),
         unit: "x",
-        limit: Limit::AtLeast(0.9),
+        limit: Limit::AtLeast(limit),
         detail: format!(
-            "p50 of {} rounds; {:.0} MiB/s, bare {:.0}, ssh {:.0}",
+            "p50 of {} rounds; {:.0} MiB/s, bare {:.0}, ssh {:.0}, as it comes {:.0}",
             ours.count(),
             rate(ours),
             rate(bare),
-            rate(stock)
+            rate(stock),
+            rate(as_it_comes)
         ),
-    }
+    };
+    [
+        against(bare, "bare", 0.9),
+        against(as_it_comes, "ssh as it comes", 2.0),
+    ]
 }
 
 fn trips(seconds: f64, round_trip: Duration) -> f64 {

@@ -18,13 +18,21 @@ pub struct Plan {
 }
 
 /// Durations of one peer, in seconds, in the order of the rounds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
 impl Samples {
     /// The one in the middle, in seconds.
     pub fn median(&self) -> f64 {
         median(self.0.clone())
+    }
+
+    /// What 99 of 100 take at most, in seconds: the nearest rank.
+    pub fn p99(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (sorted.len() * 99).div_ceil(100);
+        sorted[rank - 1]
     }
 
     /// The one in the middle of what `self` and `other` took of the same round, one through the
@@ -46,7 +54,12 @@ impl Samples {
             .fold(ends, |(least, most), s| (least.min(*s), most.max(*s)))
     }
 
-    /// How many there are: never 0.
+    /// Takes in those of one more block of rounds.
+    pub fn append(&mut self, block: Self) {
+        self.0.extend(block.0);
+    }
+
+    /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -113,6 +126,16 @@ mod tests {
         assert_eq!(samples.median(), 3.0);
         assert_eq!(samples.range(), (1.0, 9.0));
         assert_eq!(Samples(vec![9.0, 1.0, 2.0]).median(), 2.0);
+    }
+
+    #[test]
+    fn one_slow_sample_of_a_hundred_is_above_the_99th_and_two_are_not() {
+        let mut hundred = vec![1.0; 100];
+        hundred[7] = 9.0;
+        assert_eq!(Samples(hundred.clone()).p99(), 1.0);
+        hundred[3] = 5.0;
+        assert_eq!(Samples(hundred).p99(), 5.0);
+        assert_eq!(Samples(vec![2.0]).p99(), 2.0);
     }
 
     #[test]

@@ -3,11 +3,25 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use rmux_core::{Config, ConfigFile, Output, Session, Stdio};
+use rmux_core::{Config, ConfigFile, Lane, Output, Session, Stdio};
 use rmux_testkit::sshd::Sshd;
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
 
 use crate::PIECE;
+
+/// What else goes on in a session while something is measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Company {
+    /// Nothing.
+    None,
+    /// A command that takes no input, and whose output nobody reads.
+    Stalled,
+    /// A command whose output is read as fast as it comes.
+    Busy,
+    /// The same, said to be bulk.
+    Bulk,
+}
 
 /// One session.
 pub struct Ours(Session);
@@ -122,6 +136,45 @@ impl Ours {
         let output = output.expect("the session lasts");
         assert!(output.status.success());
         output.stdout
+    }
+
+    /// Starts what is to go on beside; it ends when what this returns is dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: what was started is killed.
+    pub async fn in_company(&self, company: Company) -> Option<JoinSet<()>> {
+        let line = match company {
+            Company::None => return None,
+            // More than is kept in memory, and then it waits for ever.
+            Company::Stalled => "head -c 33554432 /dev/zero; exec sleep 600",
+            Company::Busy | Company::Bulk => "exec cat /dev/zero",
+        };
+        let mut command = self.0.shell(line);
+        command.kill_on_drop(true);
+        if matches!(company, Company::Bulk) {
+            command.lane(Lane::Bulk(None));
+        }
+        let mut child = command.spawn().await.expect("the command starts");
+        let mut tasks = JoinSet::new();
+        if matches!(company, Company::Stalled) {
+            let mut stdin = child.stdin.take().expect("it is piped");
+            tasks.spawn(async move {
+                let _child = child;
+                // More than any window takes.
+                let _ = stdin.write_all(&vec![0; 64 << 20]).await;
+            });
+        } else {
+            let mut stdout = child.stdout.take().expect("it is piped");
+            stdout.chunk().await.expect("the session lasts");
+            tasks.spawn(async move {
+                let _child = child;
+                while let Ok(Some(_)) = stdout.chunk().await {}
+            });
+        }
+        Some(tasks)
     }
 
     /// Ends the session.

@@ -3,6 +3,9 @@
 //! Commands run over a master connection made before (`ControlMaster`), so that, as with the other
 //! peers, no handshake is in a sample. The start of the `ssh` program is: there is no other way to
 //! use it. What it downloads goes to `/dev/null`.
+//!
+//! It is measured twice: with the cipher of the other peers, which shows what the program does, and
+//! as it comes, which is what people have.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -13,6 +16,15 @@ use std::time::{Duration, Instant};
 use rmux_testkit::sshd::Sshd;
 
 use crate::PIECE;
+
+/// How `ssh` encrypts.
+#[derive(Clone, Copy, Debug)]
+pub enum Cipher {
+    /// As the other peers do.
+    Same,
+    /// As it does by itself.
+    Own,
+}
 
 /// A master connection. Dropping it ends it.
 pub struct Stock {
@@ -27,12 +39,12 @@ impl Stock {
     ///
     /// # Panics
     /// When `ssh` is not installed or is not let in within 20 s.
-    pub fn connect(sshd: &Sshd, addr: SocketAddr) -> Self {
+    pub fn connect(sshd: &Sshd, addr: SocketAddr, cipher: Cipher) -> Self {
         let mut stock = Self {
             master: None,
             // Short, since the path of a socket has to be.
-            socket: sshd.folder().join(format!("m{}", addr.port())),
-            options: options(sshd, addr),
+            socket: sshd.folder().join(format!("{cipher:?}{}", addr.port())),
+            options: options(sshd, addr, cipher),
             destination: format!("{}@{}", sshd.user(), addr.ip()),
         };
         let mut master = stock.command();
@@ -126,7 +138,7 @@ impl Drop for Stock {
 /// When there is none.
 pub fn cold_first_output(sshd: &Sshd, addr: SocketAddr, line: &str) {
     let mut child = Command::new("ssh")
-        .args(options(sshd, addr))
+        .args(options(sshd, addr, Cipher::Same))
         .arg(format!("{}@{}", sshd.user(), addr.ip()))
         .arg(line)
         .stdin(Stdio::null())
@@ -140,11 +152,12 @@ pub fn cold_first_output(sshd: &Sshd, addr: SocketAddr, line: &str) {
     std::thread::spawn(move || child.wait());
 }
 
-fn options(sshd: &Sshd, addr: SocketAddr) -> Vec<String> {
-    let mut options: Vec<String> = ["-F", "none", "-c", "aes128-gcm@openssh.com", "-p"]
-        .map(str::to_owned)
-        .into();
-    options.push(addr.port().to_string());
+fn options(sshd: &Sshd, addr: SocketAddr, cipher: Cipher) -> Vec<String> {
+    let mut options = vec!["-F".to_owned(), "none".to_owned()];
+    if matches!(cipher, Cipher::Same) {
+        options.extend(["-c".to_owned(), "aes128-gcm@openssh.com".to_owned()]);
+    }
+    options.extend(["-p".to_owned(), addr.port().to_string()]);
     options.extend(["-i".to_owned(), sshd.client_key().display().to_string()]);
     for option in [
         &format!("UserKnownHostsFile={}", sshd.known_hosts().display()),
