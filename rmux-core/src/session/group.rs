@@ -139,6 +139,11 @@ mod tests {
         let pid = leader.id();
         let reaper = std::thread::spawn(move || leader.wait().unwrap());
         let end = run(stop(pid, grace, true));
+        if end != RemoteEnd::Confirmed {
+            // Nobody waits for ever for what this was to end.
+            let kill = Signal::named(Signal::KILL).unwrap();
+            run(signal(pid, &kill, true));
+        }
         reaper.join().unwrap();
         assert_eq!(run(look(pid)), RemoteEnd::Confirmed);
         end
