@@ -245,7 +245,7 @@ def run(kind: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, Any,
 
 def test_several_loops_in_several_threads_share_a_pool(server: fixture.Server) -> None:
     before = server.accepted
-    pool = aio.Pool(**server.settings, linger=60)
+    pool = aio.Pool(**server.settings, linger=60, further_logins="never")
     failed: list[BaseException] = []
 
     async def use(number: int) -> None:

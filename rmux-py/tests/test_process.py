@@ -448,7 +448,7 @@ def test_collected_in_any_order(start) -> None:  # type: ignore[no-untyped-def]
                 gc.collect()
         operation = rmux.connect(host, **settings)._native.run(
             b"true", input=None, env=[], cwd=None, timeout=None, kill_grace=None, limit=None,
-            verbatim=False)
+            verbatim=False, bulk=None)
         del operation
         say("done")
         """
