@@ -44,7 +44,10 @@ fn names_are_unique_and_every_subject_is_there() {
     }
     for case in &all {
         let is_error = matches!(&case.expect.end, End::Error(kind) if kind != REFUSED);
-        assert_eq!(is_error, case.target != Target::Server, "{}", case.name);
+        // A command that is let in may still take too long, or write too much.
+        let may_fail = case.request.timeout.is_some() || case.request.limit.is_some();
+        let refused = case.target != Target::Server;
+        assert!(is_error == refused || may_fail, "{}", case.name);
     }
     assert!(resolving::all().len() > 30 && pooling::all().len() > 5);
     assert!(fanning::all().len() > 5);
@@ -154,8 +157,14 @@ fn hold(folder: &Path, ssh: &(dyn Fn() -> Process + Sync), cases: &[&Case]) {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
+/// The subjects in which rmux does what the stock client does not.
+const OURS: [&str; 2] = ["long/", "startup/"];
+
 /// Whether the stock client can do it. Not each of the 256 exit codes: the client is a process a case, and they differ in nothing.
 fn is_worth_a_process(case: &Case) -> bool {
+    if OURS.iter().any(|subject| case.name.starts_with(subject)) {
+        return false;
+    }
     let code: Option<u32> = case
         .name
         .strip_prefix("exit/code-")
