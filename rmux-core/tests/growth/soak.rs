@@ -125,7 +125,7 @@ async fn commands() {
             "a status is lost"
         );
     }
-    // A channel that is kept costs 3.4 KiB.
+    // The engine keeps half a KiB for each channel that the server refused.
     on_one_session("execs", share(EXECS, 5_000), 100, exec).await;
 }
 
