@@ -8,6 +8,7 @@
 pub mod certificate;
 pub mod known_hosts;
 pub mod krl;
+pub mod mux;
 pub mod name_pattern;
 pub mod public_key;
 pub mod sftp;
