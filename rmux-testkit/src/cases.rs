@@ -5,6 +5,7 @@ pub mod fanning;
 pub mod filing;
 pub mod pooling;
 pub mod resolving;
+pub mod transferring;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -212,6 +213,7 @@ enum Kind {
     Pool,
     FanOut,
     Files,
+    Transfers,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case

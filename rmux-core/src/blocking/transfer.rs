@@ -64,6 +64,15 @@ impl Transfer {
         runtime()?.block_on(self.0.finish())
     }
 
+    /// As [`Transfer::cancel`](crate::Transfer::cancel).
+    ///
+    /// # Errors
+    /// Those of [`runtime`].
+    pub fn cancel(self) -> Result<()> {
+        runtime()?.block_on(self.0.cancel());
+        Ok(())
+    }
+
     /// As [`Transfer::progress`](crate::Transfer::progress).
     pub fn progress(&self) -> Progress {
         self.0.progress()

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::rate::Rate;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::files::RemotePath;
 
 /// The shortest time between two reports of progress.
@@ -29,14 +30,21 @@ pub enum TransferPath {
     Remote(RemotePath),
 }
 
+impl TransferPath {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Local(path) => path.as_os_str().as_bytes(),
+            Self::Remote(path) => path.as_bytes(),
+        }
+    }
+}
+
 impl fmt::Display for TransferPath {
     /// What cannot be printed is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local(path) => {
-                use std::os::unix::ffi::OsStrExt as _;
-                RemotePath::new(path.as_os_str().as_bytes()).fmt(f)
-            }
+            Self::Local(_) => RemotePath::new(self.as_bytes()).fmt(f),
             Self::Remote(path) => path.fmt(f),
         }
     }
@@ -76,6 +84,19 @@ pub enum SkipReason {
     Exists,
     /// What is there needs no replacement.
     UpToDate,
+}
+
+impl SkipReason {
+    /// A stable name, the same in all languages.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Special(_) => "special",
+            Self::Link => "link",
+            Self::Directory => "directory",
+            Self::Exists => "exists",
+            Self::UpToDate => "up-to-date",
+        }
+    }
 }
 
 impl fmt::Display for SkipReason {
@@ -153,6 +174,17 @@ impl TransferReport {
     /// Whether all that was to be taken is there.
     pub fn is_ok(&self) -> bool {
         self.failures.is_empty()
+    }
+
+    /// The first failure, where there is one, as the error of the whole.
+    ///
+    /// # Errors
+    /// That failure's.
+    pub fn check(self) -> Result<Self> {
+        match self.failures.first() {
+            Some(failure) => Err(failure.error.clone()),
+            None => Ok(self),
+        }
     }
 }
 

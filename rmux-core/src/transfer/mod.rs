@@ -185,6 +185,17 @@ impl Transfer {
         }
     }
 
+    /// Ends it, and waits until it does nothing more: what is not whole by then never gets its real
+    /// name. What it had begun on the remote is removed behind that, in the order of requests.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the transfer too.
+    pub async fn cancel(mut self) {
+        self.task.abort();
+        // Its own error would be told to nobody.
+        let _ = (&mut self.task).await;
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.shared.progress()

@@ -1,7 +1,9 @@
 //! What a transfer takes, and what it does where something is there already.
 
+use std::str::FromStr;
+
 use super::patterns::{Rule, Rules};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What becomes of symbolic links in a tree. One that is named as the source itself is followed.
 #[non_exhaustive]
@@ -44,6 +46,57 @@ pub enum Update {
     Different,
     /// Those of another length, or with other contents by their SHA-256.
     DifferentContents,
+}
+
+/// By their words, the same in all languages: `keep`, `follow` and `skip`.
+impl FromStr for Links {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "keep" => Ok(Self::Keep),
+            "follow" => Ok(Self::Follow),
+            "skip" => Ok(Self::Skip),
+            _ => Err(unknown("links", "keep, follow or skip", word)),
+        }
+    }
+}
+
+/// By their words, the same in all languages: `overwrite`, `skip` and `error`.
+impl FromStr for Conflict {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "overwrite" => Ok(Self::Overwrite),
+            "skip" => Ok(Self::Skip),
+            "error" => Ok(Self::Error),
+            _ => Err(unknown("conflict", "overwrite, skip or error", word)),
+        }
+    }
+}
+
+/// By their words, the same in all languages: `always`, `newer`, `different` and `contents`.
+impl FromStr for Update {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "always" => Ok(Self::Always),
+            "newer" => Ok(Self::Newer),
+            "different" => Ok(Self::Different),
+            "contents" => Ok(Self::DifferentContents),
+            _ => {
+                let words = "always, newer, different or contents";
+                Err(unknown("update", words, word))
+            }
+        }
+    }
+}
+
+fn unknown(option: &str, words: &str, given: &str) -> Error {
+    let what = format!("{option} is {words}, not {given:?}");
+    Error::new(ErrorKind::InvalidInput, "transfer", what)
 }
 
 /// How files are transferred. Default: one file, with the permissions of the source as far as the

@@ -1,10 +1,12 @@
 //! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
-//! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`.
+//! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`,
+//! of transfers in `transferring`.
 
 mod fanning;
 mod filing;
 mod pooling;
 mod resolving;
+mod transferring;
 
 use std::collections::BTreeMap;
 

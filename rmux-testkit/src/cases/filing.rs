@@ -228,7 +228,7 @@ struct RawCase {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawNode {
+pub(super) struct RawNode {
     path: RawBytes,
     file: Option<RawBytes>,
     link: Option<RawBytes>,
@@ -271,7 +271,7 @@ impl RawCase {
     }
 }
 
-fn nodes(raw: Vec<RawNode>) -> Result<Tree, String> {
+pub(super) fn nodes(raw: Vec<RawNode>) -> Result<Tree, String> {
     let nodes = raw.into_iter().map(|raw| {
         let node = match (raw.file, raw.link, raw.mode) {
             (Some(contents), None, mode) => Node::File(contents.bytes()?, mode),
@@ -284,7 +284,7 @@ fn nodes(raw: Vec<RawNode>) -> Result<Tree, String> {
     nodes.collect()
 }
 
-fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     let raw = RawBytes::deserialize(from)?;
     raw.bytes().map_err(serde::de::Error::custom)
 }
