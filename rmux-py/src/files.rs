@@ -20,6 +20,7 @@ use crate::file::{File, opening};
 use crate::fork::Here;
 use crate::operation::Operation;
 use crate::session::Session;
+use crate::transfer::{self, Transfer, Transferring};
 
 /// How many names are handed over at once.
 const MOST_NAMES: usize = 1000;
@@ -386,6 +387,56 @@ impl Files {
                 Ok(fields.into_pyobject(py)?.into_any().unbind())
             },
         )
+    }
+
+    /// Begins to put something of this machine at a path.
+    fn put(
+        &self,
+        py: Python<'_>,
+        local: PyBackedBytes,
+        path: PyBackedBytes,
+        how: Transferring,
+    ) -> PyResult<Transfer> {
+        let options = checked(py, how.options())?;
+        let session = self.session.get();
+        let files = checked(py, session.files())?;
+        Transfer::begin(py, session.name(), || {
+            files.put(transfer::local(&local), &path, &options)
+        })
+    }
+
+    /// Begins to get what is at a path to this machine.
+    fn get(
+        &self,
+        py: Python<'_>,
+        path: PyBackedBytes,
+        local: PyBackedBytes,
+        how: Transferring,
+    ) -> PyResult<Transfer> {
+        let options = checked(py, how.options())?;
+        let session = self.session.get();
+        let files = checked(py, session.files())?;
+        Transfer::begin(py, session.name(), || {
+            files.get(&path, transfer::local(&local), &options)
+        })
+    }
+
+    /// Begins to bring what is at a path to one of another host.
+    fn send(
+        &self,
+        py: Python<'_>,
+        path: PyBackedBytes,
+        to: &Self,
+        target: PyBackedBytes,
+        how: Transferring,
+    ) -> PyResult<Transfer> {
+        let options = checked(py, how.options())?;
+        let session = self.session.get();
+        let files = checked(py, session.files())?;
+        let others = checked(py, to.session.get().files())?;
+        Transfer::begin(py, session.name(), || {
+            files.send(&path, &others, &target, &options)
+        })
     }
 
     /// Opens a file: what it is opened for, as in C's fopen, and the mode of a new one.

@@ -24,6 +24,7 @@ mod resolve;
 mod session;
 mod settings;
 mod stats;
+mod transfer;
 mod waiting;
 
 use pyo3::prelude::*;
@@ -67,4 +68,6 @@ mod _rmux {
     use crate::session::Session;
     #[pymodule_export]
     use crate::settings::connect;
+    #[pymodule_export]
+    use crate::transfer::Transfer;
 }

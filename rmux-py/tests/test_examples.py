@@ -117,3 +117,20 @@ def test_edit_files(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def
     )
     assert (tmp_path / "a.conf").read_text() == "x\nport = 2\n"
     assert (tmp_path / "sub" / "b.conf").read_text() == "port = 1 port = 1"
+
+
+def test_copy_tree(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    source = tmp_path / "from"
+    (source / ".git").mkdir(parents=True)
+    for name in ("a", "b.tmp", ".git/c"):
+        (source / name).write_text("text")
+    there, back = tmp_path / "there", tmp_path / "back"
+    done = run("copy_tree.py", "put", "127.0.0.1", str(source), str(there))
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert done.stdout.endswith("1 of 1 files, 4 bytes\n1 files copied, 0 left out\n"), done
+    assert [path.name for path in there.iterdir()] == ["a"]
+    again = run("copy_tree.py", "put", "127.0.0.1", str(source), str(there))
+    assert again.stdout.endswith("0 files copied, 1 left out\n"), again
+    (back / "a").mkdir(parents=True)
+    failed = run("copy_tree.py", "get", "127.0.0.1", str(there), str(back))
+    assert failed.returncode == 1 and failed.stderr.startswith(f"{there}/a: "), failed

@@ -145,3 +145,21 @@ def test_what_the_suite_leaves_out(server: fixture.Server, tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError):
         fs.info(f"{top}/a")
     fs.close()
+
+
+def test_put_and_get_tell_how_far_they_are(auto: RmuxFileSystem, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "deep" / "target"
+    source.write_bytes(b"x" * 1_000_000)
+    for begin in (
+        lambda callback: auto.put_file(source, (tmp_path / "a/b").as_posix(), callback=callback),
+        lambda callback: auto.get_file(source.as_posix(), target, callback=callback),
+    ):
+        callback = fsspec.Callback()
+        begin(callback)
+        assert (callback.size, callback.value) == (1_000_000, 1_000_000)
+    assert target.read_bytes() == (tmp_path / "a/b").read_bytes() == source.read_bytes()
+    with pytest.raises(FileExistsError):
+        auto.put_file(source, (tmp_path / "a/b").as_posix(), mode="create")
+    with (tmp_path / "open").open("wb") as file:
+        auto.get_file(source.as_posix(), file)
+    assert (tmp_path / "open").stat().st_size == 1_000_000

@@ -61,6 +61,14 @@ from rmux._resolve import Resolved, resolve
 from rmux._session import Session, connect
 from rmux._settings import Host, SessionEvent
 from rmux._stats import CutOff, PoolStats, SessionStats
+from rmux._transfer import (
+    TransferEvent,
+    TransferFailure,
+    TransferOptions,
+    TransferProgress,
+    TransferReport,
+    TransferSkipped,
+)
 
 _rmux.start_logging()
 
@@ -121,6 +129,12 @@ __all__ = [
     "Stat",
     "Subsystem",
     "TimedOut",
+    "TransferEvent",
+    "TransferFailure",
+    "TransferOptions",
+    "TransferProgress",
+    "TransferReport",
+    "TransferSkipped",
     "Unsupported",
     "aio",
     "connect",

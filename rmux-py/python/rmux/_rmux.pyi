@@ -5,6 +5,7 @@ from typing import Any, final
 
 from rmux._hosts import Many
 from rmux._settings import Connecting, Wanted
+from rmux._transfer import Transferring
 
 __all__ = [
     "Child",
@@ -17,6 +18,7 @@ __all__ = [
     "Question",
     "Reader",
     "Session",
+    "Transfer",
     "Writer",
     "connect",
     "resolve",
@@ -178,6 +180,15 @@ class Files:
     def set_times(self, path: bytes, accessed: float, modified: float) -> Operation: ...
     def disk_space(self, path: bytes) -> Operation: ...
     def open(self, path: bytes, how: str, mode: int | None) -> Operation: ...
+    def put(self, local: bytes, path: bytes, how: Transferring) -> Transfer: ...
+    def get(self, path: bytes, local: bytes, how: Transferring) -> Transfer: ...
+    def send(self, path: bytes, to: Files, target: bytes, how: Transferring) -> Transfer: ...
+
+@final
+class Transfer:
+    def next(self) -> Operation: ...
+    def finish(self) -> Operation: ...
+    def cancel(self) -> Operation: ...
 
 @final
 class Listing:

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path as _Path
 from types import TracebackType
-from typing import Any, Literal, Optional, Union, overload
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union, overload
 
-from rmux import _command, _events, _prompts, _rmux, _settings, _stats
+from rmux import _command, _events, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error, LimitExceeded
 from rmux._files import Files
 from rmux._handle import Handle, opened_session, warn_unclosed
-from rmux._names import Name
+from rmux._names import Name, encode
 from rmux._path import RemotePath
 from rmux._popen import Popen
 from rmux._prompts import (
@@ -27,6 +27,10 @@ from rmux._prompts import (
 )
 from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
+from rmux._transfer import Local, TransferOptions, TransferReport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def connect(
@@ -176,6 +180,46 @@ class Session(Handle):
     def path(self, *segments: Name) -> RemotePath:
         """A path on the host, with the verbs of ``pathlib``."""
         return self._files.path(*segments)
+
+    def put(
+        self, local: Local, remote: Name, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Puts a file of this machine, or with ``recursive`` a directory with all that is in it, at
+        a path of the host. A file gets its name in one step, when it is whole; a directory that is
+        there already is added to.
+
+        The keywords are those of :class:`TransferOptions`, all of which may be left out. What fails
+        with single files of a tree is in the report, and the rest goes on; ``check`` raises the
+        first of it in the end. ``progress`` and ``on_event`` are called in this thread. Ctrl-C, or
+        what a callback raises, ends the transfer: what is not whole then is not under its name.
+
+        Of patterns, those of ``include`` are asked first. One without ``/`` is for names, wherever
+        they are; one with ``/`` for the path below the source; one that ends with ``/`` for
+        directories only. ``*`` and ``?`` stand for anything but ``/``, ``**`` for any directories,
+        ``[…]`` for one of these, ``{a,b}`` for either.
+        """
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.put(_transfer.local(local), encode(remote), how)
+        return _transfer.carried(native, watch)
+
+    def get(
+        self, remote: Name, local: Local, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Gets a file of the host, or with ``recursive`` a directory with all that is in it, to a
+        path of this machine. All else is as with :meth:`put`. Whatever names the server sends,
+        nothing is written outside of that path."""
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.get(encode(remote), _transfer.local(local), how)
+        return _transfer.carried(native, watch)
+
+    def send(
+        self, remote: Name, to: Session, target: Name, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Brings a file or directory of the host to a path of another session's, through this
+        program and without a file of this machine. All else is as with :meth:`put`."""
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.send(encode(remote), to._files._native, encode(target), how)
+        return _transfer.carried(native, watch)
 
     @overload
     def run(

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import secrets
 import threading
+from collections.abc import Callable
 from typing import Any, Optional
 from urllib.parse import unquote, urlsplit
 
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback  # type: ignore[import-untyped]
 from fsspec.core import has_magic  # type: ignore[import-untyped]
 from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
-from fsspec.utils import stringify_path  # type: ignore[import-untyped]
+from fsspec.utils import isfilelike, stringify_path  # type: ignore[import-untyped]
 
 from rmux._errors import IsADirectory, NotADirectory, NotFound
 from rmux._files import Files
@@ -49,8 +52,8 @@ class RmuxFileSystem(AbstractFileSystem):  # type: ignore[misc]
     use, once for all that are alike, as ``fsspec`` keeps its file systems, and again where the
     connection was lost. With ``auto_mkdir`` the directories on the way to a new file are made.
 
-    What is put by ``pipe`` is written in one step; what is written to an open file is not, unless
-    it is in a transaction.
+    What is put by ``pipe`` and ``put``, and got by ``get``, is written in one step; what is written
+    to an open file is not, unless it is in a transaction.
     """
 
     protocol = "rmux"
@@ -225,6 +228,42 @@ class RmuxFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self._on_the_way(path)
         self._files.write(path, value, exclusive=mode == "create")
 
+    def put_file(
+        self,
+        lpath: Any,
+        rpath: str,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Puts a file of this machine, in one step, or makes a directory where one is put."""
+        rpath = self._strip_protocol(rpath)
+        if os.path.isdir(lpath):
+            self.makedirs(rpath, exist_ok=True)
+            return
+        self.makedirs(self._parent(rpath), exist_ok=True)
+        conflict: Any = "error" if mode == "create" else "overwrite"
+        self.session.put(lpath, rpath, conflict=conflict, progress=_telling(callback), **kwargs)
+
+    def get_file(
+        self,
+        rpath: str,
+        lpath: Any,
+        callback: Callback = DEFAULT_CALLBACK,
+        outfile: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Gets a file to this machine, in one step, or makes a directory where one is got."""
+        if outfile is not None or isfilelike(lpath):
+            super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
+            return
+        rpath = self._strip_protocol(rpath)
+        if self.isdir(rpath):
+            os.makedirs(lpath, exist_ok=True)
+            return
+        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        self.session.get(rpath, lpath, progress=_telling(callback), **kwargs)
+
     def _open(
         self,
         path: str,
@@ -263,3 +302,15 @@ class RmuxFileSystem(AbstractFileSystem):  # type: ignore[misc]
             # A name that begins with ``~`` is not the home directory.
             return f"./{name}" if name.startswith("~") else name
         return f"{path}{name}" if path.endswith("/") else f"{path}/{name}"
+
+
+def _telling(callback: Callback) -> Optional[Callable[[int, int], None]]:
+    """What tells one of fsspec's callbacks how far a transfer is."""
+    if callback is DEFAULT_CALLBACK:
+        return None
+
+    def tell(done: int, total: int) -> None:
+        callback.set_size(total)
+        callback.absolute_update(done)
+
+    return tell

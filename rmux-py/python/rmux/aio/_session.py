@@ -6,14 +6,14 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, Literal, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
-from rmux import _command, _prompts, _rmux, _settings, _stats
+from rmux import _command, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
-from rmux._names import Name
+from rmux._names import Name, encode
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -25,11 +25,16 @@ from rmux._prompts import (
 from rmux._session import completed, terminal, told
 from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
+from rmux._transfer import Local, TransferOptions, TransferReport
 from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._files import Files
 from rmux.aio._path import RemotePath
 from rmux.aio._popen import Popen
 from rmux.aio._settle import Call, Opening, run_on, settle
+from rmux.aio._transfer import carried
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 _Answer = Union[T, Awaitable[T]]
@@ -170,6 +175,40 @@ class Session(Handle):
     def path(self, *segments: Name) -> RemotePath:
         """A path on the host, with the verbs of ``pathlib``."""
         return self._files.path(*segments)
+
+    async def put(
+        self, local: Local, remote: Name, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Puts a file of this machine, or with ``recursive`` a directory with all that is in it, at
+        a path of the host. A file gets its name in one step, when it is whole; a directory that is
+        there already is added to.
+
+        The keywords are those of :class:`rmux.TransferOptions`, as :meth:`rmux.Session.put` tells.
+        ``progress`` and ``on_event`` are called on the event loop. Cancelling ends the transfer: what
+        is not whole then is not under its name.
+        """
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.put(_transfer.local(local), encode(remote), how)
+        return await carried(native, watch)
+
+    async def get(
+        self, remote: Name, local: Local, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Gets a file of the host, or with ``recursive`` a directory with all that is in it, to a
+        path of this machine. All else is as with :meth:`put`. Whatever names the server sends,
+        nothing is written outside of that path."""
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.get(encode(remote), _transfer.local(local), how)
+        return await carried(native, watch)
+
+    async def send(
+        self, remote: Name, to: Session, target: Name, **options: Unpack[TransferOptions]
+    ) -> TransferReport:
+        """Brings a file or directory of the host to a path of another session's, through this
+        program and without a file of this machine. All else is as with :meth:`put`."""
+        how, watch = _transfer.wanted(options)
+        native = self._files._native.send(encode(remote), to._files._native, encode(target), how)
+        return await carried(native, watch)
 
     @overload
     async def run(
