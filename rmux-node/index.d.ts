@@ -9,8 +9,10 @@ import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
 import type { RunOptions, RunResult } from './run.js';
 import type { CutOff, PoolStats, SessionStats } from './stats.js';
+import type { TransferOptions, TransferReport } from './transfers.js';
 
 export * from './files.js';
+export * from './transfers.js';
 export type {
   CutOff,
   HostResult,
@@ -403,6 +405,24 @@ export class Session {
   readonly closed: Promise<CloseReason>;
   /** The files of the host. */
   readonly files: Files;
+
+  /**
+   * Puts a file of this machine, or with `recursive` a directory with all that is in it, at a path of the
+   * host. A file gets its name in one step, when it is whole; a directory that is there already is added to.
+   * What fails with single files of a tree is in the report, and the rest goes on.
+   *
+   * @throws {RmuxError} what ended the whole: `NOT_FOUND` and the like of the source itself,
+   *   `IS_A_DIRECTORY` for a directory without `recursive`, `INVALID_INPUT`, and those of the session.
+   * @throws {AbortError} where `options.signal` was aborted.
+   */
+  put(local: string | Uint8Array, remote: RemotePath, options?: TransferOptions): Promise<TransferReport>;
+  /**
+   * Gets a file or directory of the host to a path of this machine, as `put` does the other way. Whatever
+   * names the server sends, nothing is written outside of that path.
+   */
+  get(remote: RemotePath, local: string | Uint8Array, options?: TransferOptions): Promise<TransferReport>;
+  /** Brings a file or directory of the host to a path of another session's, without a file of this machine. */
+  send(remote: RemotePath, to: Session, target: RemotePath, options?: TransferOptions): Promise<TransferReport>;
 
   /**
    * Runs a command to its end and collects what it writes. An exit code other than 0 is no error

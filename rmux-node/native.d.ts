@@ -204,6 +204,13 @@ export interface KeyFacts {
   fingerprint: string
 }
 
+/** Something that was not taken. */
+export interface LeftOut {
+  path: Buffer
+  reason: string
+  message: string
+}
+
 /** Which hosts, how many at a time, and when to give up. */
 export interface ManySpec {
   hosts: Array<string>
@@ -404,6 +411,34 @@ export declare class NativeSession {
   stats(): SessionFigures | null
   /** Closes the connection, for all who use it; settled with null when it is closed. */
   close(operation: number): void
+  /** Begins to put something of this machine at a path. */
+  put(local: Uint8Array, path: Uint8Array, spec: TransferSpec): NativeTransfer | Failure
+  /** Begins to get what is at a path to this machine. */
+  get(path: Uint8Array, local: Uint8Array, spec: TransferSpec): NativeTransfer | Failure
+  /** Begins to bring what is at a path to one of another host. */
+  send(path: Uint8Array, to: NativeSession, target: Uint8Array, spec: TransferSpec): NativeTransfer | Failure
+}
+
+/** A transfer. Letting go of it ends it. */
+export declare class NativeTransfer {
+  /**
+   * Waits for something to happen; settled with a `TransferStep`, or with null at the end. One at
+   * a time. Told to end in order, it fails when nothing more is done.
+   */
+  next(operation: number): void
+  /**
+   * Waits for the end; settled with a `TransferSummary`. Told to end in order, it fails when
+   * nothing more is done.
+   */
+  finish(operation: number): void
+  /** Ends it; settled when nothing more is done. */
+  cancel(operation: number): void
+}
+
+/** Something that could not be transferred. */
+export interface NotTransferred {
+  path: Buffer
+  failure: Failure
 }
 
 /** How a file is opened. */
@@ -556,6 +591,52 @@ export interface Setting {
 export interface Severed {
   host: string
   channels: number
+}
+
+/** How far a transfer is. Times are in milliseconds. */
+export interface TransferFigures {
+  bytes: number
+  totalBytes: number
+  files: number
+  totalFiles: number
+  isComplete: boolean
+  /** Bytes in a second. */
+  rate: number
+  remaining?: number
+}
+
+/** How files are transferred. */
+export interface TransferSpec {
+  recursive: boolean
+  times: boolean
+  modes: boolean
+  /** By their words. */
+  links?: string
+  conflict?: string
+  update?: string
+  resume: boolean
+  checksum: boolean
+  sync: boolean
+  /** Patterns of what is taken whatever those of `exclude` say. */
+  include: Array<string>
+  exclude: Array<string>
+}
+
+/** What happens in a transfer: one of these, or none that is known. */
+export interface TransferStep {
+  progress?: TransferFigures
+  skipped?: LeftOut
+  failed?: NotTransferred
+}
+
+/** How a transfer was. */
+export interface TransferSummary {
+  files: number
+  directories: number
+  bytes: number
+  resumedBytes: number
+  skipped: Array<LeftOut>
+  failures: Array<NotTransferred>
 }
 
 /** How a whole file is written. */

@@ -11,6 +11,7 @@ const { Files } = require('./files.cjs');
 const leaving = require('./leaving.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
 const { stayHere } = require('./threads.cjs');
+const { transfer } = require('./transfers.cjs');
 
 const CONNECT = [...connecting.SHARED, 'signal'];
 const RUN = [
@@ -255,6 +256,21 @@ class Session {
     return Child.adopt(native, signal);
   }
 
+  put(local, remote, options) {
+    return transfer('put', local, remote, options, (...given) => this.#native.put(...given));
+  }
+
+  get(remote, local, options) {
+    return transfer('get', remote, local, options, (...given) => this.#native.get(...given));
+  }
+
+  send(remote, to, target, options) {
+    if (!(to instanceof Session)) return refused('to must be a Session');
+    return transfer('send', remote, target, options, (source, ...rest) =>
+      this.#native.send(source, to.#native, ...rest),
+    );
+  }
+
   release() {
     this.#native.release();
   }
@@ -301,6 +317,11 @@ if (typeof Symbol.asyncDispose === 'symbol') {
     configurable: true,
     writable: true,
   });
+}
+
+/** A wrong argument, as a method that promises tells it. */
+async function refused(message) {
+  check.refuse(message);
 }
 
 /** Runs a command; aborted, it ends in order, and what came of that is in the error. */

@@ -4,13 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, Either5, Env};
+use napi::bindgen_prelude::{Buffer, Either7, Env};
 use napi_derive::napi;
-use rmux_core::{DirEntry, DiskSpace, FileType, Metadata, RemotePath};
+use rmux_core::{
+    DirEntry, DiskSpace, FileType, Metadata, RemotePath, TransferEvent, TransferReport,
+};
 
 use crate::delivery::copied;
 use crate::directory::NativeDirectory;
 use crate::file::NativeFile;
+use crate::transfer::{TransferStep, TransferSummary};
 
 /// What is known of a file; a server may leave anything out.
 #[napi(object, object_from_js = false)]
@@ -98,10 +101,22 @@ pub(crate) enum Found {
     Facts(FileFacts),
     Entries(Vec<DirEntry>),
     Room(Room),
+    Step(TransferEvent),
+    Summary(TransferReport),
 }
 
-pub(crate) type FoundValue =
-    Either<Buffer, Either5<NativeFile, NativeDirectory, FileFacts, Vec<Entry>, Room>>;
+pub(crate) type FoundValue = Either<
+    Buffer,
+    Either7<
+        NativeFile,
+        NativeDirectory,
+        FileFacts,
+        Vec<Entry>,
+        Room,
+        TransferStep,
+        TransferSummary,
+    >,
+>;
 
 impl From<RemotePath> for Found {
     fn from(path: RemotePath) -> Self {
@@ -113,14 +128,16 @@ impl Found {
     pub(crate) fn into_value(self, env: &Env) -> napi::Result<FoundValue> {
         Ok(Either::B(match self {
             Self::Bytes(bytes) => return Ok(Either::A(copied(env, &bytes)?)),
-            Self::File(file) => Either5::A(file),
-            Self::Directory(directory) => Either5::B(directory),
-            Self::Facts(facts) => Either5::C(facts),
+            Self::File(file) => Either7::A(file),
+            Self::Directory(directory) => Either7::B(directory),
+            Self::Facts(facts) => Either7::C(facts),
             Self::Entries(entries) => {
                 let entries = entries.iter().map(|entry| to_js(env, entry));
-                Either5::D(entries.collect::<napi::Result<_>>()?)
+                Either7::D(entries.collect::<napi::Result<_>>()?)
             }
-            Self::Room(room) => Either5::E(room),
+            Self::Room(room) => Either7::E(room),
+            Self::Step(event) => Either7::F(TransferStep::new(env, event)?),
+            Self::Summary(report) => Either7::G(TransferSummary::new(env, report)?),
         }))
     }
 }

@@ -23,3 +23,4 @@ mod resolve;
 mod session;
 mod slot;
 mod stats;
+mod transfer;

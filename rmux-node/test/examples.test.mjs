@@ -125,3 +125,18 @@ test('files.mjs works with files', async () => {
   assert.match(entries.sort().join('\n'), /^- 22 notes\.txt\n- \d+ notes\.txt\.gz$/);
   assert.equal(gunzipSync(readFileSync(path.join(folder, 'notes.txt.gz'))).toString(), 'color = blue\nsize = 3\n');
 });
+
+test('copy.mjs copies a directory both ways', async () => {
+  const [from, there, back] = ['copy-from', 'copy-there', 'copy-back'].map((name) => path.join(server.folder, name));
+  mkdirSync(path.join(from, '.git'), { recursive: true });
+  for (const name of ['a', 'b.tmp', '.git/c']) server.file(`copy-from/${name}`, 'text');
+  const { code, stdout, stderr } = await start('copy.mjs', 'put', 'dev', from, there).ended;
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /1 of 1 files, 4 bytes\n1 files copied, 0 left out\n$/);
+  const again = await start('copy.mjs', 'put', 'dev', from, there).ended;
+  assert.match(again.stdout, /0 files copied, 1 left out\n$/);
+  mkdirSync(path.join(back, 'a'), { recursive: true });
+  const failed = await start('copy.mjs', 'get', 'dev', there, back).ended;
+  assert.equal(failed.code, 1);
+  assert.ok(failed.stderr.startsWith(`${there}/a: `), failed.stderr);
+});

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 
 import { RmuxError, connect } from '../index.mjs';
 import { startServer } from './testd.mjs';
+import { bytes, found, onlyKnown, plant, planned } from './trees.mjs';
 
 const source = new URL('../../rmux-testkit/cases/files.json', import.meta.url);
 const { kind, cases } = JSON.parse(fs.readFileSync(source, 'utf8'));
@@ -66,16 +67,6 @@ for (const [index, one] of cases.entries()) {
   });
 }
 
-function onlyKnown(value, fields) {
-  for (const field of Object.keys(value)) assert.ok(fields.includes(field), `unknown field ${field}`);
-}
-
-function bytes(value) {
-  if (typeof value === 'string') return Buffer.from(value);
-  if (value.base64 !== undefined) return Buffer.from(value.base64, 'base64');
-  return Buffer.from(value.repeat.repeat(value.times));
-}
-
 /** What must come of a case, with bytes in a form that can be compared. */
 function plain({ bytes: wanted, names, ...rest }) {
   return {
@@ -83,48 +74,6 @@ function plain({ bytes: wanted, names, ...rest }) {
     ...(wanted === undefined ? {} : { bytes: bytes(wanted).toString('hex') }),
     ...(names === undefined ? {} : { names: names.map((name) => bytes(name).toString('hex')) }),
   };
-}
-
-function plant(at, tree) {
-  for (const { path, file, link, mode } of tree) {
-    if (file !== undefined) fs.writeFileSync(at(path), bytes(file));
-    else if (link !== undefined) fs.symlinkSync(bytes(link), at(path));
-    else fs.mkdirSync(at(path));
-    if (mode !== undefined) fs.chmodSync(at(path), mode);
-  }
-}
-
-/** The tree of a case by its paths, as `found` has it. */
-function planned(tree) {
-  const entries = tree.map(({ path, file, link, mode }) => [
-    bytes(path).toString('hex'),
-    {
-      ...(file === undefined ? {} : { file: bytes(file).toString('hex') }),
-      ...(link === undefined ? {} : { link: bytes(link).toString('hex') }),
-      ...(mode === undefined ? {} : { mode }),
-    },
-  ]);
-  return new Map(entries.sort());
-}
-
-/** What is in the folder, with modes where the tree has one. */
-function found(at, folder, tree) {
-  const modes = new Set(tree.filter(({ mode }) => mode !== undefined).map(({ path }) => bytes(path).toString('hex')));
-  const entries = [];
-  const look = (inside) => {
-    for (const name of fs.readdirSync(inside, 'buffer')) {
-      const path = Buffer.concat([inside, Buffer.from('/'), name]);
-      const below = path.subarray(folder.length + 1).toString('hex');
-      const known = fs.lstatSync(path);
-      const entry = modes.has(below) ? { mode: known.mode & 0o7777 } : {};
-      if (known.isFile()) entry.file = fs.readFileSync(path).toString('hex');
-      if (known.isSymbolicLink()) entry.link = fs.readlinkSync(path, 'buffer').toString('hex');
-      entries.push([below, entry]);
-      if (known.isDirectory()) look(path);
-    }
-  };
-  look(Buffer.from(folder));
-  return new Map(entries.sort());
 }
 
 /** What comes of a case. */

@@ -18,6 +18,7 @@ import {
   type SessionEvent,
   type SessionStats,
   type Stats,
+  type TransferReport,
   connect,
   resolve,
 } from 'rmux';
@@ -180,6 +181,17 @@ export async function filing(session: Session): Promise<void> {
   files.createWriteStream('a', { flags: 'r' });
   // @ts-expect-error: fs has more, which SFTP does not know
   seen.ino;
+
+  const report = await session.put('a', Buffer.from('b'), {
+    recursive: true,
+    exclude: ['*.o'],
+    onProgress: ({ bytes, remaining }) => bytes / (remaining ?? 1),
+    onEvent: (event) => event.type === 'failed' && event.error.code === 'NOT_FOUND',
+  });
+  same<typeof report, TransferReport>(true);
+  await session.send('a', session, 'b', { signal: AbortSignal.timeout(5) });
+  // @ts-expect-error: no such choice
+  await session.get('a', 'b', { update: 'never' });
 
   function latin(): Promise<string> {
     return files.readFile('a', 'latin1');
