@@ -7,6 +7,7 @@
 //! Every call that waits panics inside of an async runtime, whose thread must not be blocked.
 
 mod files;
+mod forward;
 mod transfer;
 
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 pub use files::{File, Files, ReadDir, Walk};
+pub use forward::{Forward, RemoteListener, RemoteStream};
 pub use transfer::Transfer;
 
 use crate::config::Config;

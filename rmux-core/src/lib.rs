@@ -25,10 +25,12 @@ mod ask;
 pub mod blocking;
 mod config;
 mod deadline;
+mod endpoint;
 mod error;
 mod event;
 mod fan_out;
 mod files;
+mod forward;
 mod host;
 mod link;
 mod pool;
@@ -46,6 +48,7 @@ mod transfer;
 mod trust;
 
 pub use config::{Config, ConfigFile, FurtherLogins, HostKeyPolicy, MatchExec, WhenFull};
+pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
 pub use fan_out::{FanOut, HostEvent, HostEvents, HostOutput, HostOutputs, HostStep};
@@ -53,9 +56,11 @@ pub use files::{
     DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath, Walk,
     WriteOptions,
 };
+pub use forward::{Forward, ForwardConnection, ForwardKind, ForwardSpec, ForwardStats};
 pub use host::{
-    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
-    LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, ForwardRule, Host, HostSpec,
+    IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking,
+    UpdateHostKeys,
 };
 pub use link::engine_algorithms;
 pub use pool::{Pool, PoolStats, close_all};
@@ -68,8 +73,9 @@ pub use secret::Secret;
 #[doc(hidden)]
 pub use link::fuzz_private_key;
 pub use session::{
-    Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, CutOff, ExitStatus, Lane,
-    Output, OutputLimit, Pty, Session, SessionStats, Signal, Stdio, Stopped, resolve,
+    Accepted, Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, CutOff,
+    ExitStatus, Lane, Output, OutputLimit, Pty, RemoteListener, RemoteReader, RemoteStream,
+    RemoteWriter, Session, SessionStats, Signal, Stdio, Stopped, resolve,
 };
 pub use transfer::{
     Conflict, Links, Progress, SkipReason, Skipped, Transfer, TransferEvent, TransferFailure,

@@ -12,5 +12,6 @@ pub mod mux;
 pub mod name_pattern;
 pub mod public_key;
 pub mod sftp;
+pub mod socks;
 pub mod ssh_config;
 pub mod wire;

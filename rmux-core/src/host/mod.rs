@@ -1,6 +1,7 @@
 //! A host as the user names it ([`HostSpec`]), and what that name resolved to ([`Host`]).
 
 mod choices;
+mod forwarding;
 mod spec;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ pub use choices::{
     AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, LogLevel, RekeyLimit, RequestTty,
     SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
+pub use forwarding::ForwardRule;
 pub use spec::HostSpec;
 
 /// A setting of the user's that rmux read and does not act on yet.
@@ -161,6 +163,19 @@ pub struct Host {
     pub syslog_facility: String,
     /// Whether a forward that cannot be set up ends the connection.
     pub exit_on_forward_failure: bool,
+    /// `LocalForward` and `DynamicForward`. A program makes them by
+    /// [`Session::forward_local`](crate::Session::forward_local), if it wants them; `rmux ssh` does.
+    pub local_forwards: Vec<ForwardRule>,
+    /// `RemoteForward`, for [`Session::forward_remote`](crate::Session::forward_remote).
+    pub remote_forwards: Vec<ForwardRule>,
+    /// Whether a local forward without an address is for all of this machine's.
+    pub gateway_ports: bool,
+    /// The permissions that a unix socket of a local forward does not get.
+    pub stream_local_bind_mask: u32,
+    /// Whether a unix socket that is there already is replaced by that of a local forward.
+    pub stream_local_bind_unlink: bool,
+    /// Where a remote SOCKS proxy may lead: `any`, `none`, or `host:port` with wildcards.
+    pub permit_remote_open: Vec<String>,
     /// What was said of the configuration: identity files that do not exist, deprecated keys.
     pub notes: Vec<String>,
     /// Settings that were read and are not acted on yet.
@@ -232,6 +247,12 @@ impl Host {
             log_level: LogLevel::Info,
             syslog_facility: "USER".into(),
             exit_on_forward_failure: false,
+            local_forwards: Vec::new(),
+            remote_forwards: Vec::new(),
+            gateway_ports: false,
+            stream_local_bind_mask: 0o177,
+            stream_local_bind_unlink: false,
+            permit_remote_open: vec!["any".into()],
             notes: Vec::new(),
             ignored: Vec::new(),
         }

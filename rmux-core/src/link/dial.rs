@@ -14,6 +14,8 @@ use super::agent_forward::AgentForward;
 use super::greeting::{Greeting, NoVersion};
 use super::handler::{Handler, Negotiated, ServerId, ShownKey, Verdict};
 use super::host_keys::Announced;
+use super::listening::Listeners;
+use super::refusals::Refusals;
 use super::service::Service;
 use super::signature::LONGEST_RSA;
 use super::socket::{self, Patience};
@@ -95,6 +97,8 @@ pub(super) struct Shaken {
     pub(super) closing: watch::Sender<bool>,
     pub(super) severer: Severer,
     pub(super) agents: AgentForward,
+    pub(super) listeners: Listeners,
+    pub(super) refusals: Refusals,
     pub(super) server: ServerId,
     pub(super) service: Arc<Service>,
     /// What learns the server's host keys, and what it learns from.
@@ -166,6 +170,8 @@ pub(super) async fn handshake(
     let verdict = Verdict::default();
     let engine_config = Arc::new(engine_config(host, config, &judge, within)?);
     let agents = AgentForward::of(host);
+    let listeners = Listeners::default();
+    let refusals = Refusals::default();
     let server = ServerId::default();
     let negotiated = Negotiated::default();
     let host_key = ShownKey::default();
@@ -181,6 +187,8 @@ pub(super) async fn handshake(
         given_up,
         announced: learner.is_some().then_some(announced),
         agents: agents.clone(),
+        listeners: listeners.clone(),
+        refusals: refusals.clone(),
         server: Arc::clone(&server),
         offered,
         shown: None,
@@ -214,6 +222,8 @@ pub(super) async fn handshake(
             closing,
             severer,
             agents,
+            listeners,
+            refusals,
             server,
             service,
             learning: learner.map(|learner| (learner, announcement)),

@@ -4,14 +4,16 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rmux_proto::certificate::Certificate;
-use russh::Channel;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
 use russh::keys::{Algorithm, PublicKey, PublicKeyBase64, PublicKeyOrCertificate};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::sync::{oneshot, watch};
 
 use super::agent_forward::AgentForward;
 use super::algorithms::same_type;
 use super::host_keys::Announced;
+use super::listening::{Bound, Listeners};
+use super::refusals::Refusals;
 use super::signature::verify;
 use super::{Progress, Report, engine_error};
 use crate::ask::Asker;
@@ -35,6 +37,10 @@ pub(super) struct Handler {
     pub(super) announced: Option<oneshot::Sender<Announced>>,
     /// Takes the channels by which the server asks the agent of this side.
     pub(super) agents: AgentForward,
+    /// Takes the connections that come in on the remote.
+    pub(super) listeners: Listeners,
+    /// Takes what the server says where it opens no channel.
+    pub(super) refusals: Refusals,
     pub(super) server: ServerId,
     /// Types of host keys that may be shown.
     pub(super) offered: Vec<Algorithm>,
@@ -211,6 +217,51 @@ impl russh::client::Handler for Handler {
         Ok(())
     }
 
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        address: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // 0 is no port that anybody connects to: it stands for one that is not known yet.
+        let Some(port) = u16::try_from(port).ok().filter(|port| *port != 0) else {
+            return unasked(reply).await;
+        };
+        let at = Bound::Tcp(address.to_owned(), port);
+        let originator_port = u16::try_from(originator_port).unwrap_or_default();
+        let from = Some((originator.to_owned(), originator_port));
+        self.listeners.open(at, from, channel, reply).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let at = Bound::Unix(path.to_owned());
+        self.listeners.open(at, None, channel, reply).await;
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refusals.told(description);
+        Ok(())
+    }
+
     // Nobody here asks for any of the others, and the engine would take them, without bound.
 
     async fn server_channel_open_session(
@@ -256,29 +307,6 @@ impl russh::client::Handler for Handler {
         unasked(reply).await
     }
 
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        reply: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        unasked(reply).await
-    }
-
-    async fn server_channel_open_forwarded_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        reply: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Self::Error> {
-        unasked(reply).await
-    }
-
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
         (self.report)(Progress::Banner(banner.to_owned()));
         Ok(())
@@ -310,7 +338,7 @@ impl russh::client::Handler for Handler {
 }
 
 async fn unasked(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
-    let why = russh::ChannelOpenFailure::AdministrativelyProhibited;
+    let why = ChannelOpenFailure::AdministrativelyProhibited;
     reply.reject(why).await;
     Ok(())
 }
@@ -343,6 +371,8 @@ mod tests {
             given_up,
             announced: None,
             agents: AgentForward::of(&host),
+            listeners: Listeners::default(),
+            refusals: Refusals::default(),
             server: ServerId::default(),
             offered: vec![Algorithm::Ed25519],
             shown: None,

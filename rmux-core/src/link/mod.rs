@@ -17,10 +17,13 @@ mod handler;
 mod host_keys;
 mod inbox;
 mod keys;
+mod listening;
 mod marker;
 mod outbox;
 mod program;
 mod pulse;
+mod reach;
+mod refusals;
 mod service;
 mod signature;
 mod socket;
@@ -44,7 +47,9 @@ pub(crate) use counters::Counters;
 pub(crate) use dial::{WINDOW, connect_timeout};
 pub(crate) use inbox::{Exit, Inbox, Stream};
 pub use keys::fuzz_private_key;
+pub(crate) use listening::{Bound, Incoming, Why};
 pub(crate) use outbox::Broken;
+pub(crate) use reach::Listening;
 pub(crate) use startup::Startup;
 pub(crate) use transport::Transport;
 
@@ -57,7 +62,9 @@ use dial::{Severer, Shaken};
 use handler::Handler;
 use host_keys::Learning;
 use inbox::Limits;
+use listening::{Begun, Listeners};
 use pulse::SleptThrough;
+use refusals::Refusals;
 use service::Service;
 
 /// Defaults of the design: connecting takes at most this long.
@@ -149,6 +156,8 @@ pub(crate) struct Link {
     service: Arc<Service>,
     learning: Option<Learning>,
     answers: Answers,
+    listeners: Listeners,
+    refusals: Refusals,
     limits: Limits,
     login: Login,
     counters: Arc<Counters>,
@@ -188,6 +197,8 @@ impl Link {
             closing,
             severer,
             agents,
+            listeners,
+            refusals,
             server,
             service,
             learning,
@@ -237,6 +248,17 @@ impl Link {
             Arc::clone(&service),
             Arc::clone(&counters),
         );
+        let limits = Limits {
+            memory: config.memory_budget,
+            spill: config.spill_limit,
+            wait: config.when_full == WhenFull::Wait,
+        };
+        listeners.begin(Begun {
+            lost: lost.clone(),
+            limits,
+            service: Arc::clone(&service),
+            counters: Arc::clone(&counters),
+        });
         let handle = Arc::new(handle);
         if dial::keepalive(host, config).is_some() {
             pulse::watch(&handle, Arc::clone(&movement), lost.clone());
@@ -253,11 +275,9 @@ impl Link {
             service,
             learning,
             answers,
-            limits: Limits {
-                memory: config.memory_budget,
-                spill: config.spill_limit,
-                wait: config.when_full == WhenFull::Wait,
-            },
+            listeners,
+            refusals,
+            limits,
             login,
             counters,
         })
@@ -275,7 +295,9 @@ impl Link {
         let service = Arc::clone(&self.service);
         let inbox = Inbox::new(lost.host.clone(), self.limits, Arc::clone(&self.counters));
         let answers = self.answers.clone();
+        let asked = self.refusals.ask();
         let mut opening = Box::pin(async move {
+            let _asked = asked;
             match handle.channel_open_session().await {
                 Ok(channel) => Ok(Channel::start(channel, inbox, lost, service, false)),
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
@@ -294,35 +316,6 @@ impl Link {
                     tokio::spawn(async move { drop(opening.await) });
                     Err(OpenError::Unanswered(unanswered))
                 }
-            }
-        }
-    }
-
-    /// Asks the server to connect to `host` and `port` (RFC 4254, section 7.2).
-    ///
-    /// # Cancel safety
-    /// Not cancel safe, as [`Link::open`].
-    pub(crate) fn dial(
-        &self,
-        host: String,
-        port: u16,
-    ) -> impl Future<Output = Result<Transport, OpenError>> + Send + 'static {
-        let handle = Arc::clone(&self.handle);
-        let lost = self.lost.clone();
-        let service = Arc::clone(&self.service);
-        let inbox = Inbox::new(lost.host.clone(), self.limits, Arc::clone(&self.counters));
-        async move {
-            let opening =
-                handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);
-            match opening.await {
-                Ok(channel) => {
-                    let (channel, _) = Channel::start(channel, inbox, lost, service, true);
-                    Ok(Transport::channel(channel, format!("{host} port {port}")))
-                }
-                Err(russh::Error::ChannelOpenFailure(reason)) => {
-                    Err(OpenError::Refused(refusal(&reason)))
-                }
-                Err(_) => Err(OpenError::Lost),
             }
         }
     }

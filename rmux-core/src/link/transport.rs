@@ -134,7 +134,7 @@ impl Transport {
     }
 
     /// Over a channel of another connection, which leads to `place`.
-    pub(super) fn channel(channel: Channel, place: String) -> Self {
+    pub(crate) fn channel(channel: Channel, place: String) -> Self {
         let channel = Arc::new(channel);
         Self {
             stream: Box::new(Tunnel::new(Arc::clone(&channel))),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::invalid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{
-    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, Host, HostSpec, IgnoredSetting,
-    LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, ForwardRule, Host, HostSpec,
+    IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking,
+    UpdateHostKeys,
 };
-use crate::ssh_config::{ExpandedFile, Origin, Resolved};
+use crate::ssh_config::{ExpandedFile, Forward, Origin, Resolved};
 
 /// The keys that decide something here, or that need no action (`Host` itself, say).
 const ACTED_ON: &[&str] = &[
@@ -24,15 +25,18 @@ const ACTED_ON: &[&str] = &[
     "certificatefile",
     "checkhostip",
     "ciphers",
+    "clearallforwardings",
     "compression",
     "connectionattempts",
     "connecttimeout",
+    "dynamicforward",
     "enableescapecommandline",
     "escapechar",
     "exitonforwardfailure",
     "fingerprinthash",
     "forkafterauthentication",
     "forwardagent",
+    "gatewayports",
     "globalknownhostsfile",
     "hashknownhosts",
     "host",
@@ -48,12 +52,14 @@ const ACTED_ON: &[&str] = &[
     "kexalgorithms",
     "knownhostscommand",
     "localcommand",
+    "localforward",
     "loglevel",
     "macs",
     "nohostauthenticationforlocalhost",
     "numberofpasswordprompts",
     "passwordauthentication",
     "permitlocalcommand",
+    "permitremoteopen",
     "port",
     "preferredauthentications",
     "proxycommand",
@@ -63,6 +69,7 @@ const ACTED_ON: &[&str] = &[
     "pubkeyauthentication",
     "rekeylimit",
     "remotecommand",
+    "remoteforward",
     "requesttty",
     "requiredrsasize",
     "revokedhostkeys",
@@ -72,6 +79,8 @@ const ACTED_ON: &[&str] = &[
     "sessiontype",
     "setenv",
     "stdinnull",
+    "streamlocalbindmask",
+    "streamlocalbindunlink",
     "stricthostkeychecking",
     "syslogfacility",
     "tag",
@@ -197,6 +206,16 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         log_level: log_level(text("loglevel")),
         syslog_facility: text("syslogfacility").to_owned(),
         exit_on_forward_failure: yes("exitonforwardfailure"),
+        local_forwards: forwards("LocalForward", resolved, resolved.local_forwards())?,
+        remote_forwards: forwards("RemoteForward", resolved, resolved.remote_forwards())?,
+        gateway_ports: yes("gatewayports"),
+        stream_local_bind_mask: u32::from_str_radix(text("streamlocalbindmask"), 8)
+            .unwrap_or(0o177),
+        stream_local_bind_unlink: yes("streamlocalbindunlink"),
+        permit_remote_open: text("permitremoteopen")
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect(),
         notes: resolved
             .notes()
             .iter()
@@ -204,6 +223,15 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
             .collect(),
         ignored: ignored(resolved),
     })
+}
+
+fn forwards(key: &str, resolved: &Resolved, all: &[Forward]) -> Result<Vec<ForwardRule>> {
+    let expand = |path: &[u8]| resolved.expand(path, &[]).ok();
+    let rules = all.iter().map(|forward| {
+        let rule = ForwardRule::new(forward, expand);
+        rule.ok_or_else(|| invalid(key, "a name or a path in it cannot be understood"))
+    });
+    rules.collect()
 }
 
 fn jumps(resolved: &Resolved) -> Result<Vec<HostSpec>> {

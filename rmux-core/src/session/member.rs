@@ -5,6 +5,7 @@
 //! one name may stand for several machines.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -20,8 +21,9 @@ use super::driver::{Message, Wanted};
 use super::lane::Lane;
 use super::round_trip::RoundTrip;
 use super::running::Ready;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Channel, End, Inbox, Link, OpenError, Transport};
+use crate::link::{Bound, Channel, End, Inbox, Link, Listening, Lost, OpenError};
 
 /// How many channel opens may be under way at once.
 const MAX_OPENING: usize = 8;
@@ -425,22 +427,29 @@ impl Member {
         std::mem::take(&mut self.guarded)
     }
 
-    /// A connection from the host to another.
-    pub(super) fn dial(
+    /// A connection from the host to there.
+    pub(super) fn connect_to(
         &self,
-        name: String,
-        port: u16,
-    ) -> impl Future<Output = Result<Transport, NoWay>> + Send + 'static {
-        let (dialling, lost) = (self.link.dial(name, port), self.link.lost());
-        async move {
-            dialling.await.map_err(|error| match error {
-                OpenError::Lost => NoWay::Failed(lost.reason()),
-                OpenError::Unanswered(unanswered) => {
-                    NoWay::Failed(unanswered.error("connect", "the request to connect"))
-                }
-                OpenError::Refused(why) => NoWay::Refused(why),
-            })
-        }
+        to: Endpoint,
+        from: Option<SocketAddr>,
+    ) -> impl Future<Output = Result<Channel, NoWay>> + Send + 'static {
+        let (connecting, lost) = (self.link.connect_to(to, from), self.link.lost());
+        async move { connecting.await.map_err(|e| NoWay::of(e, &lost)) }
+    }
+
+    /// Has the host listen there.
+    pub(super) fn listen(
+        &self,
+        at: Bound,
+    ) -> impl Future<Output = Result<Listening, NoWay>> + Send + 'static {
+        let (listening, lost) = (self.link.listen(at), self.link.lost());
+        async move { listening.await.map_err(|e| NoWay::of(e, &lost)) }
+    }
+
+    /// Has the host listen there no more. Whether it says that it has stopped.
+    pub(super) fn unlisten(&self, at: Bound) -> impl Future<Output = bool> + Send + 'static {
+        let stopping = self.link.unlisten(at);
+        async move { stopping.await.unwrap_or(false) }
     }
 
     /// Says good-bye.
@@ -449,9 +458,21 @@ impl Member {
     }
 }
 
-/// Why the host connects to no other.
+/// Why nothing is reached through the host.
 pub(super) enum NoWay {
     /// The server cannot, or does not allow it.
     Refused(String),
     Failed(Error),
+}
+
+impl NoWay {
+    fn of(error: OpenError, lost: &Lost) -> Self {
+        match error {
+            OpenError::Lost => Self::Failed(lost.reason()),
+            OpenError::Unanswered(unanswered) => {
+                Self::Failed(unanswered.error("forward", "the request to listen"))
+            }
+            OpenError::Refused(why) => Self::Refused(why),
+        }
+    }
 }

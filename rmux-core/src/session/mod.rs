@@ -16,6 +16,7 @@ mod line;
 mod local;
 mod member;
 mod output;
+mod reach;
 mod registry;
 mod round_trip;
 mod running;
@@ -24,6 +25,7 @@ mod start;
 mod stats;
 mod stdio;
 mod stop;
+mod stream;
 mod subsystem;
 mod terminal;
 
@@ -41,20 +43,21 @@ pub use child::Child;
 pub use command::Command;
 pub use exit::{ExitStatus, Output, Signal, Stopped};
 pub use lane::Lane;
+pub(crate) use reach::Arrival;
+pub use reach::{Accepted, RemoteListener};
 pub use shutdown::CutOff;
 pub use stats::SessionStats;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+pub use stream::{RemoteReader, RemoteStream, RemoteWriter};
 pub use terminal::Pty;
 
 use crate::ask::Asker;
 use crate::config::Config;
-use crate::deadline::{Deadline, Expired};
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SessionEvent;
 use crate::host::{Host, HostSpec};
-use crate::link::{
-    Counters, Link, Progress, Startup, Transport, connect_timeout, engine_algorithms,
-};
+use crate::link::{Counters, Link, Progress, Startup, connect_timeout, engine_algorithms};
 use crate::resolve::{host as resolved_host, settings};
 use crate::ssh_config::Resolved;
 use attached::Attached;
@@ -388,25 +391,19 @@ impl Session {
         }
     }
 
+    /// Waits for the end of the session without keeping it open, and tells why it ended.
+    pub(crate) fn end(&self) -> impl Future<Output = Error> + Send + 'static {
+        let mut ended = self.shared.ended.clone();
+        let host = self.shared.host.name.clone();
+        async move {
+            let reason = ended.wait_for(Option::is_some).await;
+            why_ended(reason.ok().and_then(|reason| reason.clone()), &host)
+        }
+    }
+
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.driver.is_closed()
-    }
-
-    /// A way from this session's host to another one.
-    async fn dial(&self, host: &Host, asker: &Asker) -> Result<Transport> {
-        let (wanted, granted) = oneshot::channel();
-        self.tell(Message::Dial(host.hostname.clone(), host.port, wanted));
-        let dialled = match asker.deadline().run(granted).await {
-            Ok(Ok(dialled)) => dialled,
-            Ok(Err(_)) => Err(self.why_ended()),
-            Err(Expired(allowed)) => Err(Error::new(
-                ErrorKind::TimedOut,
-                "connect",
-                format!("no way through {} within {allowed:?}", self.host().name),
-            )),
-        };
-        dialled.map_err(|error| error.with_host(&host.name))
     }
 
     /// A channel to run something on; `guarded` if that must not outlive its caller.
@@ -426,11 +423,8 @@ impl Session {
     }
 
     fn why_ended(&self) -> Error {
-        match self.shared.ended.borrow().clone() {
-            Some(Ended::Lost(reason)) => reason,
-            _ => Error::new(ErrorKind::Closed, "session", "the session is closed")
-                .with_host(&self.shared.host.name),
-        }
+        let ended = self.shared.ended.borrow().clone();
+        why_ended(ended, &self.shared.host.name)
     }
 
     fn tell(&self, message: Message) {
@@ -462,6 +456,13 @@ impl Session {
 
     fn settings_env(&self) -> &[(String, String)] {
         &self.shared.settings_env
+    }
+}
+
+fn why_ended(ended: Option<Ended>, host: &str) -> Error {
+    match ended {
+        Some(Ended::Lost(reason)) => reason,
+        _ => Error::new(ErrorKind::Closed, "session", "the session is closed").with_host(host),
     }
 }
 

@@ -8,6 +8,8 @@ mod account;
 mod machine;
 mod programs;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 pub use rmux_proto::ssh_config::{
@@ -17,6 +19,7 @@ pub use rmux_proto::ssh_config::{
 
 use crate::config::MatchExec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::ForwardRule;
 use machine::Machine;
 
 /// How files are read and programs run for a query.
@@ -71,6 +74,14 @@ pub fn resolve(query: &Query, policy: Policy) -> Result<Resolved> {
     let mut machine = Machine::new(policy, query.names_a_file());
     let resolved = rmux_proto::ssh_config::resolve(query, &local, &mut machine);
     resolved.map_err(|error| failed(error.to_string()).with_source(error))
+}
+
+/// A forward as the flags of `ssh` take it: `-D` where it is `dynamic`, `-R` where it is `remote`,
+/// else `-L`. None for what is no forward.
+pub fn parse_forward(text: &OsStr, dynamic: bool, remote: bool) -> Option<ForwardRule> {
+    let mut machine = Machine::new(Policy::new(), false);
+    let forward = Forward::parse(text.as_bytes(), dynamic, remote, &mut machine)?;
+    ForwardRule::new(&forward, |path| Some(path.to_vec()))
 }
 
 #[cfg(test)]

@@ -153,6 +153,17 @@ fn fits(end: &ForwardEnd) -> bool {
 }
 
 impl Forward {
+    /// Reads a forward in one text, as the flags of `ssh` take it. `dynamic` forwards have a listening
+    /// end only; only a `remote` one may listen on port 0. None for what is no forward.
+    pub fn parse(
+        text: &[u8],
+        dynamic: bool,
+        remote: bool,
+        environment: &mut dyn Environment,
+    ) -> Option<Self> {
+        parse(text, dynamic, remote, environment)
+    }
+
     /// Whether it is printed among the dynamic forwards. OpenSSH prints a local forward to a unix
     /// socket there as well.
     pub(super) fn prints_as_dynamic(&self) -> bool {

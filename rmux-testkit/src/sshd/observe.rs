@@ -67,6 +67,12 @@ impl Sshd {
         self.descendants().len()
     }
 
+    /// Process ids of all that is alive under the listener.
+    pub fn descendant_pids(&self) -> Vec<u32> {
+        let all = self.descendants().into_iter();
+        all.map(|process| process.pid as u32).collect()
+    }
+
     /// Waits until `condition` holds for this server, looking every few milliseconds; false if
     /// it does not within `limit`. Blocks the calling thread.
     pub fn wait_until(&self, limit: Duration, condition: impl Fn(&Self) -> bool) -> bool {
