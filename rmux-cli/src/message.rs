@@ -14,6 +14,11 @@ pub(crate) fn error(text: impl Display) {
     log::write(Level::Fatal, text);
 }
 
+/// What failed, though rmux goes on.
+pub(crate) fn failure(text: impl Display) {
+    log::write(Level::Error, text);
+}
+
 /// Something that the user should know, and that stops nothing.
 pub(crate) fn warning(text: impl Display) {
     log::write(Level::Info, format_args!("warning: {text}"));
@@ -54,6 +59,11 @@ pub(crate) fn text(text: &str) {
     } else {
         to_stderr(&text);
     }
+}
+
+/// What is typed here, shown as it is typed.
+pub(crate) fn echo(text: &str) {
+    to_stderr(text);
 }
 
 fn to_stderr(text: &str) {

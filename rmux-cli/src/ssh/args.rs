@@ -9,7 +9,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rmux_core::{Config, ConfigFile, HostSpec, MatchExec};
+use rmux_core::ssh_config::parse_forward;
+use rmux_core::{Config, ConfigFile, Endpoint, HostSpec, MatchExec};
 
 use crate::log::Level;
 
@@ -72,6 +73,14 @@ impl Args {
     /// Whether the option was given.
     pub(crate) fn has(&self, letter: u8) -> bool {
         self.options.iter().any(|given| given.letter == letter)
+    }
+
+    /// Where standard input and output are to be carried (`-W`). It was read when the settings were
+    /// resolved, so what is none never comes this far.
+    pub(crate) fn stdio(&self) -> Option<Endpoint> {
+        let mut given = self.options.iter().filter(|given| given.letter == b'W');
+        let text = given.next()?.value.as_deref()?;
+        parse_forward(text, true, false).map(|forward| forward.listen)
     }
 
     /// The private keys of `-i`.
@@ -256,9 +265,7 @@ impl Reader {
             b'K' | b'k' => "GSSAPI is not supported",
             b'X' | b'Y' => "forwarding X11 is not supported",
             b'I' => "PKCS#11 is not supported",
-            b'D' | b'L' | b'M' | b'O' | b'P' | b'R' | b'S' | b'W' | b'g' | b'w' => {
-                "not supported yet"
-            }
+            b'M' | b'O' | b'P' | b'S' | b'w' => "not supported yet",
             _ => return,
         };
         let refusal = || format!("option -{}: {why}", char::from(letter));

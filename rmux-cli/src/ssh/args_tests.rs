@@ -179,11 +179,7 @@ fn what_cannot_be_done_is_told_in_one_line() {
 #[test]
 fn what_rmux_does_not_do_is_refused_when_it_comes_to_that() {
     for (line, said) in [
-        ("-L 1:h:2 h", "option -L: not supported yet"),
-        ("-qNR 1:h:2 h", "option -R: not supported yet"),
-        ("-D 1 h", "option -D: not supported yet"),
         ("-w 0 h", "option -w: not supported yet"),
-        ("-W h:1 h", "option -W: not supported yet"),
         ("-M -S /s h", "option -M: not supported yet"),
         ("-S /s h", "option -S: not supported yet"),
         ("h -O check", "option -O: not supported yet"),
@@ -196,6 +192,9 @@ fn what_rmux_does_not_do_is_refused_when_it_comes_to_that() {
         assert_eq!(run(line).refusal.as_deref(), Some(said), "{line}");
     }
     assert_eq!(run("-axnTq2 h ls -X").refusal, None);
+    assert_eq!(run("-gL 1:h:2 -R 3:h:4 -D5 h").refusal, None);
+    assert_eq!(run("-W h:1 h").stdio(), Some(Endpoint::tcp("h", 1)));
+    assert_eq!(run("h").stdio(), None);
 }
 
 #[test]

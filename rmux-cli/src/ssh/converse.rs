@@ -11,7 +11,9 @@ use rustix::termios::tcgetwinsize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, watch};
 
+use super::command_line::Line;
 use super::escape::{Escape, Escapes, Typed, help, printed};
+use super::forwards::Forwards;
 use super::plan::{Plan, Work};
 use super::streams::Writer;
 use crate::log::{self, Level};
@@ -29,12 +31,16 @@ pub(super) enum Ended {
     Status(ExitStatus),
     /// By the escape that ends the connection.
     ByEscape,
+    /// All that was to be carried is.
+    Carried,
 }
 
 /// Why it ended early.
 #[derive(Debug)]
 pub(super) enum Broken {
     Remote(Error),
+    /// What standard input and output are for cannot be reached.
+    Unreached(Error),
     /// Nobody reads the command's standard output.
     NoReader,
     Local(&'static str, io::Error),
@@ -47,7 +53,11 @@ impl From<Error> for Broken {
 }
 
 /// Runs the command and passes everything on, until it has ended and all it wrote is written.
-pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Broken> {
+pub(super) async fn converse(
+    session: &Session,
+    plan: &Plan,
+    forwards: &mut Forwards,
+) -> Result<Ended, Broken> {
     let mut resized = window_changes().map_err(|error| Broken::Local("signals", error))?;
     let mut child = command(session, plan).spawn().await?;
     if plan.terminal && !child.has_pty() {
@@ -58,6 +68,7 @@ pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Br
         raw: child.has_pty().then(raw).flatten(),
         has_pty: child.has_pty(),
         session,
+        forwards,
         escape: plan.escape.unwrap_or_default(),
     };
     let (typed, mut escapes) = mpsc::channel(1);
@@ -65,7 +76,10 @@ pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Br
         .stdin
         .take()
         .map(|stdin| match plan.escape.map(Escapes::new) {
-            Some(escapes) => tokio::spawn(feed_typed(stdin, escapes, typed)),
+            Some(escapes) => {
+                let command_line = session.host().enable_escape_commandline;
+                tokio::spawn(feed_typed(stdin, escapes, command_line, typed))
+            }
             None => tokio::spawn(feed(stdin)),
         });
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -104,10 +118,11 @@ pub(super) async fn converse(session: &Session, plan: &Plan) -> Result<Ended, Br
             },
             status = child.wait(), if copied => break Ok(Ended::Status(status?)),
             Some(()) = resized.recv(), if screen.has_pty => screen.pass_size(&child),
-            Some(escape) = escapes.recv() => {
-                if screen.act_on(escape, &child).await {
+            Some(said) = escapes.recv() => match said {
+                Said::Escape(escape) => if screen.act_on(escape, &child).await {
                     break Ok(Ended::ByEscape);
-                }
+                },
+                Said::Line(line) => screen.forwards.command_line(session, &line).await,
             }
         }
     };
@@ -121,7 +136,7 @@ fn command(session: &Session, plan: &Plan) -> Command {
     let mut command = match &plan.work {
         Work::Line(line) => session.shell(line),
         Work::Subsystem(name) => session.subsystem(name),
-        Work::Shell | Work::Nothing => session.login_shell(),
+        Work::Shell | Work::Nothing | Work::Stdio(_) => session.login_shell(),
     };
     // The output is what ssh's would be, noise and all.
     command.verbatim(true).stdin(if plan.no_input {
@@ -150,6 +165,7 @@ struct Screen<'a> {
     raw: Option<Changed>,
     has_pty: bool,
     session: &'a Session,
+    forwards: &'a mut Forwards,
     escape: u8,
 }
 
@@ -190,14 +206,13 @@ impl Screen<'_> {
                     "  #0 client-session ({}@{} port {})",
                     host.user, host.hostname, host.port
                 ));
+                self.forwards.list().iter().for_each(message::line);
             }
             Escape::Suspend => self.suspend(&c, child).await,
             Escape::Louder => self.change_level(&c, 'v', Level::louder),
             Escape::Quieter => self.change_level(&c, 'V', Level::quieter),
-            Escape::CommandLine if !self.session.host().enable_escape_commandline => {
-                message::line("commandline disabled");
-            }
-            Escape::CommandLine => missing("C", "the command line"),
+            // Where it is enabled, a line comes instead.
+            Escape::CommandLine => message::line("commandline disabled"),
             Escape::Background => missing("&", "going to the background"),
             Escape::Break => missing("B", "a BREAK"),
             Escape::Rekey => missing("R", "renewing the keys"),
@@ -242,25 +257,51 @@ async fn feed(mut stdin: ChildStdin) {
     let _ = stdin.shutdown().await;
 }
 
+/// What was typed for rmux itself.
+#[derive(Debug)]
+enum Said {
+    Escape(Escape),
+    /// A whole line behind the escape for the command line.
+    Line(String),
+}
+
 /// The same for a terminal; escapes go to `typed`, also while a remote that hangs takes no input.
-async fn feed_typed(mut stdin: ChildStdin, mut escapes: Escapes, typed: mpsc::Sender<Escape>) {
+async fn feed_typed(
+    mut stdin: ChildStdin,
+    mut escapes: Escapes,
+    command_line: bool,
+    typed: mpsc::Sender<Said>,
+) {
     let mut pieces = input::read();
     let mut waiting = BytesMut::new();
+    let mut line: Option<Line> = None;
     let (mut more_comes, mut is_taken) = (true, true);
     while more_comes || !waiting.is_empty() {
         tokio::select! {
             piece = pieces.recv(), if more_comes && waiting.len() < MOST_WAITING => {
                 more_comes = piece.is_some();
                 for found in escapes.feed(&piece.unwrap_or_default()) {
-                    match found {
-                        // A command that takes no more input is no failure.
-                        Typed::Bytes(bytes) if is_taken => waiting.extend_from_slice(&bytes),
-                        Typed::Bytes(_) => {}
-                        Typed::Escape(escape) => {
-                            if typed.send(escape).await.is_err() {
-                                return;
+                    let said = match found {
+                        Typed::Escape(Escape::CommandLine) if command_line => {
+                            line = Some(Line::default());
+                            message::text("\nssh> ");
+                            continue;
+                        }
+                        Typed::Escape(escape) => Said::Escape(escape),
+                        Typed::Bytes(bytes) => {
+                            let (said, rest) = split_line(&mut line, bytes);
+                            // A command that takes no more input is no failure.
+                            if is_taken {
+                                waiting.extend_from_slice(&rest);
+                            }
+                            match said {
+                                Some(said) => Said::Line(said),
+                                None => continue,
                             }
                         }
+                    };
+                    if typed.send(said).await.is_err() {
+                        return;
                     }
                 }
             }
@@ -274,6 +315,19 @@ async fn feed_typed(mut stdin: ChildStdin, mut escapes: Escapes, typed: mpsc::Se
         }
     }
     let _ = stdin.shutdown().await;
+}
+
+/// What of these bytes belongs to the line that is being typed, if it is whole then; and the rest,
+/// which is for the remote.
+fn split_line(line: &mut Option<Line>, bytes: Vec<u8>) -> (Option<String>, Vec<u8>) {
+    let Some(typing) = line.as_mut().map(|line| line.feed(&bytes)) else {
+        return (None, bytes);
+    };
+    message::echo(&typing.echo);
+    if typing.line.is_some() {
+        *line = None;
+    }
+    (typing.line, typing.rest)
 }
 
 /// Writes a stream of the command to one of ours, piece by piece as it comes.

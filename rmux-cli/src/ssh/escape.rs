@@ -110,6 +110,7 @@ pub(super) fn help(character: u8) -> Vec<String> {
         "Supported escape sequences:".to_owned(),
         format!(" {c}.   - terminate connection"),
         format!(" {c}V/v - decrease/increase verbosity (LogLevel)"),
+        format!(" {c}C   - open a command line (where EnableEscapeCommandline allows it)"),
         format!(" {c}^Z  - suspend rmux"),
         format!(" {c}#   - list what is open on this connection"),
         format!(" {c}?   - this message"),

@@ -10,11 +10,14 @@
 
 pub(crate) mod args;
 mod background;
+mod command_line;
 mod converse;
 mod escape;
+mod forwards;
 mod list;
 mod plan;
 mod run;
+mod stdio;
 mod streams;
 
 use std::ffi::OsString;
@@ -48,13 +51,19 @@ Options, before or behind the destination:
   -b address    connect from this local address
   -C            compress what is sent
   -c ciphers    offer these ciphers, best first
+  -D [address:]port
+                be a SOCKS proxy on this port, whose connections the host makes
   -E file       append the log to this file
   -e character  the escape character; \"none\" for none
   -F file       read this configuration instead of ~/.ssh/config; \"none\" reads none
   -f            go to the background once let in; the command gets no input
+  -g            let other machines use the ports of -L and -D
   -G            print the settings for the destination, as ssh -G does, and connect nowhere
   -i file       try this private key; may be given several times
   -J hosts      go through these hosts, separated by commas
+  -L [address:]port:host:hostport
+                carry connections to this port to a port that the host reaches; a path in
+                either place is a unix socket
   -l user       log in as this user
   -m macs       offer these MACs, best first
   -N            run nothing; the connection stays until it is ended
@@ -63,11 +72,15 @@ Options, before or behind the destination:
   -p port       connect to this port
   -Q query      print which algorithms there are; \"help\" prints the queries
   -q            print no warnings and no errors
+  -R [address:]port:host:hostport
+                the same from a port of the host to one that this machine reaches; port 0
+                lets the server choose, and -R port alone makes a SOCKS proxy of the host
   -s            the command is the name of a subsystem
   -T            give the command no terminal
   -t            give the command a terminal; -tt even if standard input is none
   -V            print the version
   -v            tell what happens; -vv and -vvv tell more
+  -W host:port  carry standard input and output there, by way of the host
   -x            no forwarding of X11, which there is not
   -y            send the log to syslog
 

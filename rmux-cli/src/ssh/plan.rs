@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use rmux_core::{Host, RequestTty, SessionType};
+use rmux_core::{Endpoint, Host, RequestTty, SessionType};
 
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) enum Work {
     Shell,
     Line(OsString),
     Subsystem(String),
+    /// Nothing is: standard input and output go to this place that the host reaches.
+    Stdio(Endpoint),
 }
 
 impl Plan {
@@ -39,6 +41,7 @@ impl Plan {
     pub(super) fn new(
         host: &Host,
         command: Option<&OsString>,
+        stdio: Option<Endpoint>,
         stdin_is_terminal: bool,
     ) -> Result<Self, String> {
         let command = command.or(host.remote_command.as_ref());
@@ -48,7 +51,10 @@ impl Plan {
             _ => command.is_none(),
         };
         let work = match (host.session_type, command) {
-            (SessionType::None, _) => Work::Nothing,
+            _ if stdio.is_some() && command.is_some() => {
+                return Err("-W takes no command".into());
+            }
+            (SessionType::None, _) => stdio.map_or(Work::Nothing, Work::Stdio),
             (SessionType::Subsystem, Some(name)) => Work::Subsystem(
                 name.to_str()
                     .ok_or("the name of the subsystem is not UTF-8")?
@@ -58,7 +64,7 @@ impl Plan {
             (_, Some(line)) => Work::Line(line.clone()),
             (_, None) => Work::Shell,
         };
-        let wanted = wanted && work != Work::Nothing;
+        let wanted = wanted && !matches!(work, Work::Nothing | Work::Stdio(_));
         let no_input = host.stdin_null || host.fork_after_authentication;
         let possible = host.request_tty == RequestTty::Force || (stdin_is_terminal && !no_input);
         Ok(Self {

@@ -23,8 +23,23 @@ async fn plan(
     Plan::new(
         &host,
         command.map(OsString::from).as_ref(),
+        None,
         stdin_is_terminal,
     )
+}
+
+#[tokio::test]
+async fn standard_input_and_output_go_elsewhere_where_nothing_is_run() {
+    let config = Config::new().config_file(ConfigFile::None);
+    let config = config.flag_with('W', "h:1");
+    let spec = HostSpec::parse("host").unwrap();
+    let host = Host::resolve(&spec, &config).await.unwrap();
+    let to = Endpoint::tcp("h", 1);
+    let plan = Plan::new(&host, None, Some(to.clone()), true).unwrap();
+    assert_eq!(plan.work, Work::Stdio(to.clone()));
+    assert!(!plan.terminal && host.exit_on_forward_failure);
+    let command = OsString::from("ls");
+    assert!(Plan::new(&host, Some(&command), Some(to), true).is_err());
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use super::FAILED;
 use super::args::Args;
 use super::background::{self, Parent};
 use super::converse::{Broken, Ended, converse};
+use super::forwards::{self, Forwards};
 use super::plan::{Plan, Work};
+use super::stdio;
 use super::streams::Writer;
 use crate::log::{self, Level};
 use crate::prompt::Asking;
@@ -25,14 +27,6 @@ use crate::{message, prompt, terminal};
 
 /// How long the server is given to hear that the connection is closed.
 const GOODBYE: Duration = Duration::from_millis(500);
-
-/// Settings that somebody relies on to reach something, and that rmux does not act on.
-const FORWARDS: [(&str, &str); 4] = [
-    ("localforward", "LocalForward"),
-    ("remoteforward", "RemoteForward"),
-    ("dynamicforward", "DynamicForward"),
-    ("tunnel", "Tunnel"),
-];
 
 /// How rmux shall end.
 #[derive(Debug)]
@@ -71,21 +65,27 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
     log::set_level(host.log_level.into());
     log::set_facility(&host.syslog_facility);
     let stdin_is_terminal = isatty(rustix::stdio::stdin());
-    let plan = match Plan::new(&host, args.command.as_ref(), stdin_is_terminal) {
+    let plan = Plan::new(
+        &host,
+        args.command.as_ref(),
+        args.stdio(),
+        stdin_is_terminal,
+    );
+    let plan = match plan {
         Ok(plan) => plan,
         Err(refusal) => return failed(refusal),
     };
     if plan.background && parent.is_none() {
         return background::start(&mut endings).await;
     }
-    if let Some(refusal) = warn_of_forwards(&host) {
+    if let Some(refusal) = warn_of_tunnel(&host) {
         return failed(refusal);
     }
     if plan.terminal_missed {
         message::remark("no terminal is allocated because standard input is not one (-tt insists)");
     }
     let session = tokio::select! {
-        session = connect(host, config) => session,
+        session = connect(host, config, &plan) => session,
         // Nothing runs yet: whoever started rmux sees the signal.
         kind = endings.next() => return Outcome::DieBy(kind),
     };
@@ -93,12 +93,24 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
         Ok(session) => session,
         Err(error) => return failed(error),
     };
+    let making = tokio::select! {
+        made = Forwards::make(&session) => made,
+        kind = endings.next() => return Outcome::DieBy(kind),
+    };
+    let mut forwards = match making {
+        Ok(forwards) => forwards,
+        Err(refusal) => {
+            message::error(refusal);
+            let _ = tokio::time::timeout(GOODBYE, session.close()).await;
+            return Outcome::Exit(FAILED);
+        }
+    };
     if let Some(parent) = parent
         && let Err(error) = parent.let_go()
     {
         return failed(format_args!("cannot go to the background: {error}"));
     }
-    let outcome = use_session(&session, &plan, &mut endings).await;
+    let outcome = use_session(&session, &plan, &mut forwards, &mut endings).await;
     let lost = session.is_closed();
     let _ = tokio::time::timeout(GOODBYE, session.close()).await;
     if !lost {
@@ -125,28 +137,29 @@ async fn print_settings(args: &Args, config: &Config) -> Outcome {
     }
 }
 
-/// Says which forwards of the settings there will not be. One of them is the refusal if the
-/// settings want all or nothing.
-fn warn_of_forwards(host: &Host) -> Option<String> {
-    for setting in &host.ignored {
-        let Some((_, name)) = FORWARDS.iter().find(|(key, _)| *key == setting.key) else {
-            continue;
-        };
-        let text = format!("{}: {name} is not supported yet", setting.origin);
-        if host.exit_on_forward_failure {
-            return Some(text);
-        }
-        message::warning(text);
+/// Says that there will be no tunnel device. That is the refusal if the settings want all or nothing.
+fn warn_of_tunnel(host: &Host) -> Option<String> {
+    let setting = host
+        .ignored
+        .iter()
+        .find(|setting| setting.key == "tunnel")?;
+    let text = format!("{}: Tunnel is not supported yet", setting.origin);
+    if host.exit_on_forward_failure {
+        return Some(text);
     }
+    message::warning(text);
     None
 }
 
-async fn connect(host: Host, config: Config) -> Result<Session, Error> {
-    let mut config = config
-        // One command has the connection for itself, so the server may be made to wait; a slow
-        // reader of the output then costs no room here.
-        .when_full(WhenFull::Wait)
-        .on_event(|event| tell(&event));
+async fn connect(host: Host, config: Config, plan: &Plan) -> Result<Session, Error> {
+    // One command has the connection for itself, so the server may be made to wait; a slow reader of
+    // the output then costs no room here. Not where forwards would wait with it.
+    let typed = plan.escape.is_some() && host.enable_escape_commandline;
+    let when_full = match forwards::wanted(&host) || typed {
+        true => WhenFull::Spill,
+        false => WhenFull::Wait,
+    };
+    let mut config = config.when_full(when_full).on_event(|event| tell(&event));
     if let Some(asking) = Asking::new() {
         config = config.prompter(Arc::new(asking));
     }
@@ -187,14 +200,26 @@ struct Used {
     in_order: bool,
 }
 
-async fn use_session(session: &Session, plan: &Plan, endings: &mut Endings) -> Used {
+async fn use_session(
+    session: &Session,
+    plan: &Plan,
+    forwards: &mut Forwards,
+    endings: &mut Endings,
+) -> Used {
     let ended = async {
-        match plan.work {
+        match &plan.work {
+            Work::Stdio(to) => stdio::carry(session, to).await,
             Work::Nothing => match session.closed().await {
                 CloseReason::Lost(error) => Err(Broken::Remote(error)),
                 _ => Ok(Ended::ByEscape),
             },
-            _ => converse(session, plan).await,
+            _ => {
+                let ended = converse(session, plan, forwards).await;
+                if let Ok(Ended::Status(_)) = ended {
+                    outlast(session, forwards).await;
+                }
+                ended
+            }
         }
     };
     let ended = tokio::select! {
@@ -210,11 +235,31 @@ async fn use_session(session: &Session, plan: &Plan, endings: &mut Endings) -> U
     let in_order = ended.is_ok();
     let outcome = match ended {
         Ok(Ended::Status(status)) => Outcome::Exit(exit_code(&status)),
+        Ok(Ended::Carried) => Outcome::Exit(0),
+        Err(Broken::Unreached(error)) => {
+            let why = forwards::refusal(&error);
+            message::remark(format_args!("channel 0: open failed: {why}"));
+            message::error("stdio forwarding failed");
+            Outcome::Exit(FAILED)
+        }
         Ok(Ended::ByEscape) | Err(Broken::NoReader) => Outcome::Exit(FAILED),
         Err(Broken::Remote(error)) => failed(error),
         Err(Broken::Local(what, error)) => failed(format_args!("cannot write {what}: {error}")),
     };
     Used { outcome, in_order }
+}
+
+/// As ssh, stays while connections that came in by forwards go on.
+async fn outlast(session: &Session, forwards: &Forwards) {
+    if !forwards.are_busy() {
+        return;
+    }
+    terminal::restore();
+    message::note("waiting for forwarded connections to end");
+    tokio::select! {
+        () = forwards.idle() => {}
+        _ = session.closed() => {}
+    }
 }
 
 fn exit_code(status: &ExitStatus) -> u8 {

@@ -8,6 +8,7 @@ mod escapes;
 mod files;
 mod fixture;
 mod flags;
+mod forwards;
 mod log;
 mod many;
 mod prompts;
