@@ -10,6 +10,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
+/// One signal, as often as it comes.
+pub(crate) use tokio::signal::unix::Signal as Received;
+
 const ENDING: [SignalKind; 4] = [
     SignalKind::hangup(),
     SignalKind::interrupt(),

@@ -24,9 +24,13 @@
 mod ask;
 pub mod blocking;
 mod config;
+#[cfg(unix)]
+mod control;
 mod deadline;
 mod endpoint;
 mod error;
+#[doc(hidden)]
+pub mod escape;
 mod event;
 mod fan_out;
 mod files;
@@ -48,6 +52,11 @@ mod transfer;
 mod trust;
 
 pub use config::{Config, ConfigFile, FurtherLogins, HostKeyPolicy, MatchExec, WhenFull};
+#[cfg(unix)]
+pub use control::{
+    ControlChild, ControlClient, ControlEnd, ControlEvent, ControlMaster, ControlRequest,
+    ControlSocket,
+};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
@@ -58,9 +67,9 @@ pub use files::{
 };
 pub use forward::{Forward, ForwardConnection, ForwardKind, ForwardSpec, ForwardStats};
 pub use host::{
-    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, ForwardRule, Host, HostSpec,
-    IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking,
-    UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, ControlPersist, ControlSharing, FingerprintHash, ForwardAgent,
+    ForwardRule, Host, HostSpec, IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType,
+    StrictHostKeyChecking, UpdateHostKeys,
 };
 pub use link::engine_algorithms;
 pub use pool::{Pool, PoolStats, close_all};

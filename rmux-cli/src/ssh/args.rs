@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rmux_core::ssh_config::parse_forward;
 use rmux_core::{Config, ConfigFile, Endpoint, HostSpec, MatchExec};
 
+use super::share::Order;
 use crate::log::Level;
 
 /// What `rmux ssh` was asked for.
@@ -81,6 +82,14 @@ impl Args {
         let mut given = self.options.iter().filter(|given| given.letter == b'W');
         let text = given.next()?.value.as_deref()?;
         parse_forward(text, true, false).map(|forward| forward.listen)
+    }
+
+    /// The order to a master of `-O`, the last one that was given. The error is one line.
+    pub(crate) fn order(&self) -> Result<Option<Order>, String> {
+        let last = self.options.iter().rfind(|given| given.letter == b'O');
+        let name = last.and_then(|given| given.value.as_ref());
+        name.map(|name| Order::named(&name.to_string_lossy()))
+            .transpose()
     }
 
     /// The private keys of `-i`.
@@ -265,7 +274,7 @@ impl Reader {
             b'K' | b'k' => "GSSAPI is not supported",
             b'X' | b'Y' => "forwarding X11 is not supported",
             b'I' => "PKCS#11 is not supported",
-            b'M' | b'O' | b'P' | b'S' | b'w' => "not supported yet",
+            b'P' | b'w' => "not supported yet",
             _ => return,
         };
         let refusal = || format!("option -{}: {why}", char::from(letter));

@@ -180,9 +180,6 @@ fn what_cannot_be_done_is_told_in_one_line() {
 fn what_rmux_does_not_do_is_refused_when_it_comes_to_that() {
     for (line, said) in [
         ("-w 0 h", "option -w: not supported yet"),
-        ("-M -S /s h", "option -M: not supported yet"),
-        ("-S /s h", "option -S: not supported yet"),
-        ("h -O check", "option -O: not supported yet"),
         ("-I p h", "option -I: PKCS#11 is not supported"),
         ("-K h", "option -K: GSSAPI is not supported"),
         ("-k h", "option -k: GSSAPI is not supported"),

@@ -6,13 +6,13 @@
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use rmux_core::escape::{Audience, Escape, Escapes, Typed, help, printed};
 use rmux_core::{Child, ChildStdin, Command, Error, ExitStatus, Pty, Session, Stdio};
 use rustix::termios::tcgetwinsize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, watch};
 
 use super::command_line::Line;
-use super::escape::{Escape, Escapes, Typed, help, printed};
 use super::forwards::Forwards;
 use super::plan::{Plan, Work};
 use super::streams::Writer;
@@ -194,7 +194,7 @@ impl Screen<'_> {
             }
             Escape::Help => {
                 message::line(format_args!("{c}?"));
-                for line in help(self.escape) {
+                for line in help(self.escape, Audience::Own) {
                     message::line(line);
                 }
             }

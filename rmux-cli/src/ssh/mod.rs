@@ -12,11 +12,11 @@ pub(crate) mod args;
 mod background;
 mod command_line;
 mod converse;
-mod escape;
 mod forwards;
 mod list;
 mod plan;
 mod run;
+mod share;
 mod stdio;
 mod streams;
 
@@ -65,9 +65,11 @@ Options, before or behind the destination:
                 carry connections to this port to a port that the host reaches; a path in
                 either place is a unix socket
   -l user       log in as this user
+  -M            share the connection at the control path
   -m macs       offer these MACs, best first
   -N            run nothing; the connection stays until it is ended
   -n            give the command no input
+  -O order      tell the master at the control path: check, exit or stop
   -o Key=value  a setting as in ssh_config(5), which wins over the files
   -p port       connect to this port
   -Q query      print which algorithms there are; \"help\" prints the queries
@@ -75,6 +77,7 @@ Options, before or behind the destination:
   -R [address:]port:host:hostport
                 the same from a port of the host to one that this machine reaches; port 0
                 lets the server choose, and -R port alone makes a SOCKS proxy of the host
+  -S path       the control path: use a connection that is shared there; \"none\" for none
   -s            the command is the name of a subsystem
   -T            give the command no terminal
   -t            give the command a terminal; -tt even if standard input is none

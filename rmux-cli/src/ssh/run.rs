@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmux_core::{
-    CloseReason, Config, Error, ErrorKind, ExitStatus, Host, Session, SessionEvent, WhenFull,
+    CloseReason, Config, ControlMaster, ControlPersist, Error, ErrorKind, ExitStatus, Host,
+    Session, SessionEvent, WhenFull,
 };
 use rustix::termios::isatty;
 use tokio::signal::unix::SignalKind;
 
 use super::FAILED;
 use super::args::Args;
-use super::background::{self, Parent};
+use super::background::{self, Parent, Role, Started};
 use super::converse::{Broken, Ended, converse};
 use super::forwards::{self, Forwards};
 use super::plan::{Plan, Work};
+use super::share::{self, Sharing};
 use super::stdio;
 use super::streams::Writer;
 use crate::log::{self, Level};
@@ -27,6 +29,9 @@ use crate::{message, prompt, terminal};
 
 /// How long the server is given to hear that the connection is closed.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Settings that are acted on here and not in the library.
+const CONTROL: [&str; 3] = ["controlmaster", "controlpath", "controlpersist"];
 
 /// How rmux shall end.
 #[derive(Debug)]
@@ -38,7 +43,7 @@ pub(crate) enum Outcome {
 
 /// Does all that `args` ask for. Every message has been printed when it returns. `parent` is who
 /// waits for this process to go to the background, if anybody does.
-pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
+pub(crate) async fn run(args: &Args, mut parent: Option<Parent>) -> Outcome {
     let config = args.config();
     if args.print_settings {
         return print_settings(args, &config).await;
@@ -51,8 +56,14 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
         Err(error) => return failed(format_args!("cannot listen to signals: {error}")),
     };
     // What the configuration says is for the child to find out.
-    if args.has(b'f') && parent.is_none() {
-        return background::start(&mut endings).await;
+    let order = match args.order() {
+        Ok(order) => order,
+        Err(refusal) => return failed(refusal),
+    };
+    if args.has(b'f') && parent.is_none() && order.is_none() {
+        return background::start(Role::Command, &mut endings)
+            .await
+            .outcome();
     }
     let host = tokio::select! {
         host = Host::resolve(&args.destination, &config) => host,
@@ -64,6 +75,9 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
     };
     log::set_level(host.log_level.into());
     log::set_facility(&host.syslog_facility);
+    if let Some(order) = order {
+        return share::obey(order, host.control_path.as_deref()).await;
+    }
     let stdin_is_terminal = isatty(rustix::stdio::stdin());
     let plan = Plan::new(
         &host,
@@ -71,12 +85,31 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
         args.stdio(),
         stdin_is_terminal,
     );
-    let plan = match plan {
+    let mut plan = match plan {
         Ok(plan) => plan,
         Err(refusal) => return failed(refusal),
     };
-    if plan.background && parent.is_none() {
-        return background::start(&mut endings).await;
+    let mut sharing = match Sharing::of(&host) {
+        Ok(sharing) => sharing,
+        Err(error) => return failed(error),
+    };
+    let apart = parent.as_ref().is_some_and(|p| p.role() == Role::Master);
+    if apart {
+        plan.work = Work::Nothing;
+    } else if plan.background && parent.is_none() {
+        return background::start(Role::Command, &mut endings)
+            .await
+            .outcome();
+    } else if let Some(shared) = &sharing {
+        let shared = shared.clone();
+        let through = through(&shared, &host, &plan, &mut endings, &mut parent).await;
+        if let Some(outcome) = through {
+            return outcome;
+        }
+        if shared.is_apart() {
+            // There is one, or there can be none for this process to make.
+            sharing = None;
+        }
     }
     if let Some(refusal) = warn_of_tunnel(&host) {
         return failed(refusal);
@@ -105,12 +138,36 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
             return Outcome::Exit(FAILED);
         }
     };
+    let serves = sharing.as_ref().filter(|sharing| sharing.serves);
+    let master = serves.and_then(|sharing| share::begin(sharing, &session));
+    if apart && master.is_none() {
+        parent.into_iter().for_each(Parent::not_shared);
+        let _ = tokio::time::timeout(GOODBYE, session.close()).await;
+        return Outcome::Exit(FAILED);
+    }
     if let Some(parent) = parent
         && let Err(error) = parent.let_go()
     {
         return failed(format_args!("cannot go to the background: {error}"));
     }
-    let outcome = use_session(&session, &plan, &mut forwards, &mut endings).await;
+    let persist = match &sharing {
+        Some(sharing) if apart => sharing.persist,
+        _ => ControlPersist::Forever,
+    };
+    let outcome = match &master {
+        Some(master) => {
+            use_and_share(
+                &session,
+                &plan,
+                &mut forwards,
+                (master, persist),
+                &mut endings,
+            )
+            .await
+        }
+        None => use_session(&session, &plan, &mut forwards, None, &mut endings).await,
+    };
+    drop(master);
     let lost = session.is_closed();
     let _ = tokio::time::timeout(GOODBYE, session.close()).await;
     if !lost {
@@ -121,6 +178,40 @@ pub(crate) async fn run(args: &Args, parent: Option<Parent>) -> Outcome {
         message::line(format_args!("Connection to {host} closed."));
     }
     outcome.outcome
+}
+
+/// Does the work over a connection that is shared, which may be made for it. `None` where there is
+/// none.
+async fn through(
+    sharing: &Sharing,
+    host: &Host,
+    plan: &Plan,
+    endings: &mut Endings,
+    parent: &mut Option<Parent>,
+) -> Option<Outcome> {
+    if matches!(plan.work, Work::Stdio(_)) {
+        return None;
+    }
+    // Forwards are asked of no master.
+    let alone = forwards::wanted(host);
+    if sharing.uses
+        && !alone
+        && let Some(client) = sharing.master().await
+        && let Some(outcome) = share::run_through(client, host, plan, endings, parent).await
+    {
+        return Some(outcome);
+    }
+    if !sharing.is_apart() {
+        return None;
+    }
+    match background::start(Role::Master, endings).await {
+        Started::Ended(outcome) => Some(outcome),
+        Started::NotShared if alone => None,
+        Started::There | Started::NotShared => {
+            let client = sharing.master().await?;
+            share::run_through(client, host, plan, endings, parent).await
+        }
+    }
 }
 
 async fn print_settings(args: &Args, config: &Config) -> Outcome {
@@ -178,7 +269,8 @@ fn tell(event: &SessionEvent) {
             for note in &host.notes {
                 message::note(note);
             }
-            for setting in &host.ignored {
+            let shared = |key: &str| CONTROL.contains(&key);
+            for setting in host.ignored.iter().filter(|setting| !shared(&setting.key)) {
                 message::note(setting);
             }
         }
@@ -200,10 +292,33 @@ struct Used {
     in_order: bool,
 }
 
+/// Uses the session, and serves others as long as they are there; where there is nothing else to do,
+/// as long as `persist` says.
+async fn use_and_share(
+    session: &Session,
+    plan: &Plan,
+    forwards: &mut Forwards,
+    (master, persist): (&ControlMaster, ControlPersist),
+    endings: &mut Endings,
+) -> Used {
+    if plan.work == Work::Nothing {
+        return Used {
+            outcome: share::stay(master, persist, endings).await,
+            in_order: true,
+        };
+    }
+    let used = use_session(session, plan, forwards, Some(master), endings).await;
+    if used.in_order {
+        let _ = share::stay(master, ControlPersist::No, endings).await;
+    }
+    used
+}
+
 async fn use_session(
     session: &Session,
     plan: &Plan,
     forwards: &mut Forwards,
+    master: Option<&ControlMaster>,
     endings: &mut Endings,
 ) -> Used {
     let ended = async {
@@ -224,6 +339,7 @@ async fn use_session(
     };
     let ended = tokio::select! {
         ended = ended => ended,
+        () = share::until_told(master) => Ok(Ended::ByEscape),
         kind = endings.next() => {
             terminal::restore();
             message::note(format_args!("ended by signal {}", kind.as_raw_value()));

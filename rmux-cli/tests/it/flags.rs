@@ -278,9 +278,8 @@ fn what_rmux_does_not_do_is_refused_but_for_its_settings() {
         (&["-X"], "X11"),
         (&["-Y"], "X11"),
         (&["-w", "1"], "not supported yet"),
-        (&["-M"], "not supported yet"),
-        (&["-S", "/s"], "not supported yet"),
-        (&["-O", "check"], "not supported yet"),
+        (&["-O", "forward"], "not supported yet"),
+        (&["-O", "dance"], "there is no order"),
         (&["-I", "/p"], "PKCS#11"),
     ] {
         let with = |first: &[&str]| {

@@ -2,6 +2,7 @@
 
 mod askpass;
 mod background;
+mod control;
 mod demo;
 mod environment;
 mod escapes;

@@ -145,3 +145,33 @@ pub enum LogLevel {
     /// All.
     Debug3,
 }
+
+/// `ControlMaster`: what is done with a control path.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ControlSharing {
+    /// A connection that is there is used; one that is made is not shared.
+    #[default]
+    No,
+    /// A connection is made, and shared.
+    Yes,
+    /// A connection that is there is used, else one is made and shared.
+    Auto,
+    /// As [`Yes`](Self::Yes), where each use is to be confirmed.
+    Ask,
+    /// As [`Auto`](Self::Auto), where each use is to be confirmed.
+    AutoAsk,
+}
+
+/// `ControlPersist`: how long a shared connection stays that nobody uses.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ControlPersist {
+    /// It ends with its own command, and the last other one.
+    #[default]
+    No,
+    /// Until it is told to end.
+    Forever,
+    /// This long.
+    For(Duration),
+}

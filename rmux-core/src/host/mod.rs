@@ -12,8 +12,8 @@ use std::time::Duration;
 use rmux_proto::ssh_config::Template;
 
 pub use choices::{
-    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, LogLevel, RekeyLimit, RequestTty,
-    SessionType, StrictHostKeyChecking, UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, ControlPersist, ControlSharing, FingerprintHash, ForwardAgent,
+    LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking, UpdateHostKeys,
 };
 pub use forwarding::ForwardRule;
 pub use spec::HostSpec;
@@ -157,6 +157,12 @@ pub struct Host {
     /// The line to run on this machine once the connection is made, its tokens expanded; none
     /// unless `PermitLocalCommand` allows it.
     pub local_command: Option<OsString>,
+    /// Where a connection is shared with other programs; none where it is not.
+    pub control_path: Option<PathBuf>,
+    /// Whether a connection that is made is shared there, and one that is there is used.
+    pub control_master: ControlSharing,
+    /// How long a shared connection stays when its own command has ended and nobody uses it.
+    pub control_persist: ControlPersist,
     /// How much is said.
     pub log_level: LogLevel,
     /// The facility that messages to the system's log are marked with, for example `USER`.
@@ -244,6 +250,9 @@ impl Host {
             escape_char: Some(b'~'),
             enable_escape_commandline: false,
             local_command: None,
+            control_path: None,
+            control_master: ControlSharing::default(),
+            control_persist: ControlPersist::default(),
             log_level: LogLevel::Info,
             syslog_facility: "USER".into(),
             exit_on_forward_failure: false,

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::invalid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{
-    AddKeysToAgent, AddressFamily, FingerprintHash, ForwardAgent, ForwardRule, Host, HostSpec,
-    IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType, StrictHostKeyChecking,
-    UpdateHostKeys,
+    AddKeysToAgent, AddressFamily, ControlPersist, ControlSharing, FingerprintHash, ForwardAgent,
+    ForwardRule, Host, HostSpec, IgnoredSetting, LogLevel, RekeyLimit, RequestTty, SessionType,
+    StrictHostKeyChecking, UpdateHostKeys,
 };
 use crate::ssh_config::{ExpandedFile, Forward, Origin, Resolved};
 
@@ -203,6 +203,19 @@ pub(super) fn pick(spec: &HostSpec, resolved: &Resolved) -> Result<Host> {
         escape_char: resolved.escape_char(),
         enable_escape_commandline: yes("enableescapecommandline"),
         local_command: local_command(resolved)?,
+        control_path: bytes(resolved, "controlpath").map(|path| OsString::from_vec(path).into()),
+        control_master: match text("controlmaster") {
+            "yes" | "true" => ControlSharing::Yes,
+            "auto" => ControlSharing::Auto,
+            "ask" => ControlSharing::Ask,
+            "autoask" => ControlSharing::AutoAsk,
+            _ => ControlSharing::No,
+        },
+        control_persist: match text("controlpersist") {
+            "" | "no" | "false" => ControlPersist::No,
+            "yes" | "true" | "0" => ControlPersist::Forever,
+            limited => seconds(limited).map_or(ControlPersist::No, ControlPersist::For),
+        },
         log_level: log_level(text("loglevel")),
         syslog_facility: text("syslogfacility").to_owned(),
         exit_on_forward_failure: yes("exitonforwardfailure"),

@@ -9,6 +9,7 @@ use super::Session;
 use super::capture::OutputLimit;
 use super::child::Child;
 use super::lane::Lane;
+use super::local::environment;
 use super::stdio::Stdio;
 use super::terminal::Pty;
 use crate::error::Result;
@@ -58,6 +59,10 @@ pub struct Command {
     pub(super) output_limit: Option<OutputLimit>,
     pub(super) lane: Lane,
     pub(super) verbatim: bool,
+    /// What goes to the server as `SendEnv` and `SetEnv` say; none where the session's does.
+    pub(super) settings_env: Option<Vec<(String, String)>>,
+    /// Whether it may use the agent, where the session lends it at all.
+    pub(super) lend_agent: bool,
 }
 
 impl std::fmt::Debug for Command {
@@ -111,6 +116,8 @@ impl Command {
             output_limit: None,
             lane: Lane::Interactive,
             verbatim: false,
+            settings_env: None,
+            lend_agent: true,
         }
     }
 
@@ -270,6 +277,21 @@ impl Command {
     /// [`kill_on_drop`](Self::kill_on_drop) it is killed if it was.
     pub async fn spawn(&self) -> Result<Child> {
         self.start([Stdio::Piped; 3]).await
+    }
+
+    /// Takes the variables that the user's `SendEnv` picks from, which are this process' otherwise.
+    pub(crate) fn environment_of(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> &mut Self {
+        self.settings_env = Some(environment(self.session.host(), variables));
+        self
+    }
+
+    /// Whether it may use the agent, where the session lends it at all. Default: yes.
+    pub(crate) fn lend_agent(&mut self, lend: bool) -> &mut Self {
+        self.lend_agent = lend;
+        self
     }
 
     /// What is to be sent as standard input.

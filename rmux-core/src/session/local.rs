@@ -9,18 +9,29 @@ use rmux_proto::ssh_config::pattern::matches;
 use crate::host::Host;
 use crate::shell::user_shell;
 
-/// What `SendEnv` picks of this process' environment, then what `SetEnv` sets, which overrules it
-/// with the server. Variables that are not UTF-8 cannot be sent by the engine and are left out.
-pub(super) fn environment(host: &Host) -> Vec<(String, String)> {
-    let own = std::env::vars_os().filter_map(|(name, value)| {
-        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-        let wanted = host
-            .send_env
-            .iter()
-            .any(|pattern| matches(name.as_bytes(), pattern.as_bytes()));
-        wanted.then_some((name, value))
+/// This process' environment. Variables that are not UTF-8 cannot be sent by the engine and are left
+/// out.
+fn own_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// What `SendEnv` picks of an environment, then what `SetEnv` sets, which overrules it with the
+/// server.
+pub(super) fn environment(
+    host: &Host,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
+    let sent = variables.filter(|(name, _)| {
+        let mut patterns = host.send_env.iter();
+        patterns.any(|pattern| matches(name.as_bytes(), pattern.as_bytes()))
     });
-    own.chain(host.set_env.iter().cloned()).collect()
+    sent.chain(host.set_env.iter().cloned()).collect()
+}
+
+/// What both say of this process' environment.
+pub(crate) fn sent_environment(host: &Host) -> Vec<(String, String)> {
+    environment(host, own_environment())
 }
 
 /// Runs `LocalCommand` by the user's shell and waits for its end; its status counts for nothing

@@ -43,6 +43,7 @@ pub use child::Child;
 pub use command::Command;
 pub use exit::{ExitStatus, Output, Signal, Stopped};
 pub use lane::Lane;
+pub(crate) use local::sent_environment;
 pub(crate) use reach::Arrival;
 pub use reach::{Accepted, RemoteListener};
 pub use shutdown::CutOff;
@@ -268,7 +269,7 @@ impl Session {
         }
         tell(SessionEvent::Ready);
 
-        let settings_env = local::environment(&host);
+        let settings_env = sent_environment(&host);
         let further = Further::new(
             &host,
             &config,

@@ -13,11 +13,36 @@ use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Request, Stream};
 
+/// A channel for a command that has not started yet.
+pub(crate) struct Opened(Ready);
+
 impl Command {
     /// Starts it on a channel of its own.
     pub(super) async fn start_on_ready(&self, defaults: [Stdio; 3]) -> Result<Child> {
         let ready = self.ready().await?;
         self.start_on(ready, defaults).await
+    }
+
+    /// A channel to start it on, for who tells somebody before it starts. Dropping it gives it back.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), where there is no channel.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn open(&self) -> Result<Opened> {
+        self.ready().await.map(Opened)
+    }
+
+    /// Starts it on that channel.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Cancel safety
+    /// As [`spawn`](Self::spawn).
+    pub(crate) async fn start_opened(&self, opened: Opened) -> Result<Child> {
+        self.start_on(opened.0, [Stdio::Piped; 3]).await
     }
 
     /// A channel to start it on.
@@ -32,7 +57,7 @@ impl Command {
         mut ready: Ready,
         [stdin, stdout, stderr]: [Stdio; 3],
     ) -> Result<Child> {
-        if self.session.forwards_agent() {
+        if self.lend_agent && self.session.forwards_agent() {
             ready.prepare().tell(Request::ForwardAgent);
         }
         self.send_settings_env(&mut ready);
@@ -227,7 +252,8 @@ impl Command {
 
     /// Sends what `SendEnv` and `SetEnv` say, but for what the command sets itself.
     fn send_settings_env(&self, ready: &mut Ready) {
-        for (name, value) in self.session.settings_env() {
+        let settings_env = self.settings_env.as_deref();
+        for (name, value) in settings_env.unwrap_or(self.session.settings_env()) {
             if self.variables().any(|(own, _)| own == name.as_str()) {
                 continue;
             }

@@ -204,6 +204,11 @@ impl<D> Server<D> {
         notice.encode(&mut self.output);
     }
 
+    /// Whether anything is to be sent.
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// What is to be sent, which is taken away by this.
     pub fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)

@@ -11,6 +11,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("deadline", 1),
     ("endpoint", 1),
     ("error", 1),
+    ("escape", 1),
     ("event", 1),
     ("host", 1),
     ("printable", 1),

@@ -5,7 +5,7 @@
 
 /// What was typed, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Typed {
+pub enum Typed {
     /// Bytes for the remote.
     Bytes(Vec<u8>),
     /// An escape, without its escape character.
@@ -14,7 +14,7 @@ pub(super) enum Typed {
 
 /// An escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Escape {
+pub enum Escape {
     /// `~.`: end the connection.
     End,
     /// `~?`: show what escapes there are.
@@ -37,9 +37,18 @@ pub(super) enum Escape {
     Quieter,
 }
 
+/// Who is shown what escapes there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Who has the connection.
+    Own,
+    /// Who shares another process' connection, which does not stop or change its log for one of many.
+    Client,
+}
+
 /// Finds them.
 #[derive(Debug)]
-pub(super) struct Escapes {
+pub struct Escapes {
     character: u8,
     at_line_start: bool,
     /// The escape character was the last byte, at the beginning of a line.
@@ -48,7 +57,7 @@ pub(super) struct Escapes {
 
 impl Escapes {
     /// With this escape character. The first byte of all is at the beginning of a line.
-    pub(super) fn new(character: u8) -> Self {
+    pub fn new(character: u8) -> Self {
         Self {
             character,
             at_line_start: true,
@@ -57,7 +66,7 @@ impl Escapes {
     }
 
     /// What the next piece of input holds.
-    pub(super) fn feed(&mut self, piece: &[u8]) -> Vec<Typed> {
+    pub fn feed(&mut self, piece: &[u8]) -> Vec<Typed> {
         let mut found = Vec::new();
         let mut bytes = Vec::with_capacity(piece.len());
         for &byte in piece {
@@ -104,23 +113,30 @@ fn escape(byte: u8) -> Option<Escape> {
 }
 
 /// What `~?` shows, a line each.
-pub(super) fn help(character: u8) -> Vec<String> {
+pub fn help(character: u8, audience: Audience) -> Vec<String> {
     let c = printed(character);
-    vec![
+    let mut lines = vec![
         "Supported escape sequences:".to_owned(),
         format!(" {c}.   - terminate connection"),
-        format!(" {c}V/v - decrease/increase verbosity (LogLevel)"),
-        format!(" {c}C   - open a command line (where EnableEscapeCommandline allows it)"),
-        format!(" {c}^Z  - suspend rmux"),
+    ];
+    if audience == Audience::Own {
+        lines.push(format!(" {c}V/v - decrease/increase verbosity (LogLevel)"));
+        lines.push(format!(
+            " {c}C   - open a command line (where EnableEscapeCommandline allows it)"
+        ));
+        lines.push(format!(" {c}^Z  - suspend rmux"));
+    }
+    lines.extend([
         format!(" {c}#   - list what is open on this connection"),
         format!(" {c}?   - this message"),
         format!(" {c}{c}   - send the escape character by typing it twice"),
         "(Note that escapes are only recognized immediately after newline.)".to_owned(),
-    ]
+    ]);
+    lines
 }
 
 /// The escape character as it can be shown.
-pub(super) fn printed(character: u8) -> String {
+pub fn printed(character: u8) -> String {
     match character {
         0x7f => "^?".to_owned(),
         control @ ..0x20 => format!("^{}", char::from(control + 0x40)),
@@ -211,6 +227,9 @@ mod tests {
         );
         assert_eq!(printed(0x02), "^B");
         assert_eq!(printed(b'~'), "~");
-        assert!(help(0x02).iter().any(|line| line.contains("^B.")));
+        let help = |audience| help(0x02, audience).join("\n");
+        assert!(help(Audience::Own).contains(" ^B^Z "));
+        assert!(help(Audience::Client).contains(" ^B. "));
+        assert!(!help(Audience::Client).contains(" ^B^Z "));
     }
 }
