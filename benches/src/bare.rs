@@ -20,6 +20,19 @@ use crate::PIECE;
 /// One connection.
 pub struct Bare(Handle<Trusting>);
 
+/// A command whose output is kept where it is until somebody [drains](Self::drain) it.
+pub struct Unread(Channel<Msg>);
+
+impl Unread {
+    /// Reads it to its end.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the rest stays unread.
+    pub async fn drain(mut self) {
+        while self.0.wait().await.is_some() {}
+    }
+}
+
 /// How a command ended, and what it wrote.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -54,7 +67,18 @@ impl Bare {
             .expect("the fixture lets the bare program in")
     }
 
-    async fn try_connect(addr: SocketAddr, user: &str, key: &Path) -> Result<Self, russh::Error> {
+    /// Connects to a server that nobody can be mistaken for.
+    ///
+    /// # Panics
+    /// When the key cannot be read, or does not let in.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn try_connect(
+        addr: SocketAddr,
+        user: &str,
+        key: &Path,
+    ) -> Result<Self, russh::Error> {
         let mut handle = russh::client::connect(Arc::new(config()), addr, Trusting).await?;
         let key = Arc::new(load_secret_key(key, None).expect("the fixture's key is readable"));
         let key = PrivateKeyWithHashAlg::new(key, None);
@@ -99,6 +123,17 @@ impl Bare {
                 None => panic!("no output of {line:?}"),
             }
         }
+    }
+
+    /// Starts `line` and reads nothing of it.
+    ///
+    /// # Panics
+    /// When the connection is lost.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the channel stays open.
+    pub async fn unread(&self, line: &str) -> Unread {
+        Unread(self.start(line).await)
     }
 
     /// Runs `line` and returns how many bytes it wrote.

@@ -65,6 +65,13 @@ impl Samples {
     }
 }
 
+impl From<Vec<f64>> for Samples {
+    /// Seconds, in the order of the rounds.
+    fn from(seconds: Vec<f64>) -> Self {
+        Self(seconds)
+    }
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -3,6 +3,7 @@
 //! Knows how to call the tools of each language; knows nothing of what is inside the crates.
 
 mod bench;
+mod compare;
 mod node;
 mod project;
 mod python;
@@ -25,6 +26,8 @@ usage: cargo xtask <task>
   tidy                     the project's invariants
   soak [percent]           long use: 100 percent takes a quarter of an hour or more
   bench [argument…]        benches; arguments go to the bench program
+  bench --compare [--quick] [section…]
+                           rmux beside other SSH software; sets up all of it
   ci-deps                  only the tools the tests need: checks, and installs on Debian as root";
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&project.root).map_err(Into::into),
         ["soak"] => soak::run(&project, "100"),
         ["soak", percent] => soak::run(&project, percent),
+        ["bench", "--compare", rest @ ..] => compare::run(&project, rest),
         ["bench", rest @ ..] => bench::run(&project, rest),
         ["ci-deps"] => tools::ready().map(|()| true),
         ["help" | "-h" | "--help"] => {

@@ -25,7 +25,8 @@ pub(crate) fn release(project: &Project) -> Result<(), Failure> {
     run(npm(project, &part).args(["run", "build"]))
 }
 
-fn install(part: &Path) -> Result<(), Failure> {
+/// Installs the packages that a folder's lock file names.
+pub(crate) fn install(part: &Path) -> Result<(), Failure> {
     // `ci` takes exactly what the lock file says; without one there is nothing to take.
     let how = if part.join("package-lock.json").is_file() {
         "ci"

@@ -7,7 +7,8 @@ use std::process::Command;
 use crate::project::{Project, TestServers};
 use crate::run::{Failure, Ran, run, run_and_keep};
 
-const TOOLS: &str = "rmux-py/tests/requirements.txt";
+/// The environment of the tests: its folder under target/, and what is installed into it.
+const TESTS: (&str, &str) = ("python", "rmux-py/tests/requirements.txt");
 
 /// How the wheel is compiled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,18 +25,8 @@ pub(crate) fn test(project: &Project, servers: &TestServers) -> Result<Ran, Fail
     if !tests.is_dir() {
         return Err("rmux-py/tests is missing".into());
     }
-    let python = environment(project)?;
-    let wheel = wheel(project, Build::Dev)?;
-    run(Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--force-reinstall",
-        ])
-        .arg(&wheel))?;
+    let python = environment(project, TESTS)?;
+    install(&python, &wheel(project, Build::Dev)?)?;
     // From the tests' folder, so that the wheel is imported and not the sources beside it.
     let mut ran = run_and_keep(
         Command::new(&python)
@@ -53,7 +44,7 @@ pub(crate) fn test(project: &Project, servers: &TestServers) -> Result<Ran, Fail
 /// Builds the wheel and returns where it lies.
 pub(crate) fn wheel(project: &Project, build: Build) -> Result<PathBuf, Failure> {
     let part = project.part("rmux-py", "pyproject.toml")?;
-    let python = environment(project)?;
+    let python = environment(project, TESTS)?;
     let profile = match build {
         Build::Dev => "dev",
         Build::Release => "release",
@@ -78,15 +69,27 @@ pub(crate) fn wheel(project: &Project, build: Build) -> Result<PathBuf, Failure>
         .ok_or_else(|| format!("maturin left no wheel in {}", out.display()).into())
 }
 
-/// The interpreter of the private environment, made and filled on first use.
-fn environment(project: &Project) -> Result<PathBuf, Failure> {
-    let folder = project.target.join("python");
+/// Installs a wheel in the place of an earlier one.
+pub(crate) fn install(python: &Path, wheel: &Path) -> Result<(), Failure> {
+    let how = ["--quiet", "--no-deps", "--force-reinstall"];
+    run(Command::new(python)
+        .args(["-m", "pip", "install"])
+        .args(how)
+        .arg(wheel))
+}
+
+/// The interpreter of a private environment, made and filled on first use.
+pub(crate) fn environment(
+    project: &Project,
+    (name, requirements): (&str, &str),
+) -> Result<PathBuf, Failure> {
+    let folder = project.target.join(name);
     let python = if cfg!(windows) {
         folder.join("Scripts").join("python.exe")
     } else {
         folder.join("bin").join("python")
     };
-    let tools = project.root.join(TOOLS);
+    let tools = project.root.join(requirements);
     let wanted = fs::read_to_string(&tools)?;
     let stamp = folder.join("tools.txt");
     if python.exists() && fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
@@ -97,7 +100,7 @@ fn environment(project: &Project) -> Result<PathBuf, Failure> {
         name.to_owned()
     });
     run(Command::new(&system).args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|e| {
-        format!("{e}; the Python tests need Python 3.10 or newer with venv (Debian package python3-venv), or PYTHON set to one")
+        format!("{e}; it needs Python 3.10 or newer with venv (Debian package python3-venv), or PYTHON set to one")
     })?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--requirement"])

@@ -30,13 +30,13 @@ const TOOLS: &[(&str, &str)] = &[
 
 /// Makes sure that every tool is there.
 pub(crate) fn ready() -> Result<(), Failure> {
-    let missing = missing();
+    let missing = missing(TOOLS);
     if !missing.is_empty() {
         if !can_install() {
             return Err(explain(&missing).into());
         }
         install(&missing)?;
-        let still = self::missing();
+        let still = self::missing(TOOLS);
         if !still.is_empty() {
             return Err(explain(&still).into());
         }
@@ -46,8 +46,16 @@ pub(crate) fn ready() -> Result<(), Failure> {
 
 type Tool = (&'static str, &'static str);
 
-fn missing() -> Vec<Tool> {
-    TOOLS
+/// Makes sure that further programs are there, which are never installed.
+pub(crate) fn require(programs: &'static [Tool]) -> Result<(), Failure> {
+    match missing(programs).as_slice() {
+        [] => Ok(()),
+        missing => Err(explain(missing).into()),
+    }
+}
+
+fn missing(tools: &'static [Tool]) -> Vec<Tool> {
+    tools
         .iter()
         .filter(|(program, _)| find(program).is_none())
         .copied()
@@ -64,7 +72,7 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 fn explain(missing: &[Tool]) -> String {
-    let mut lines = vec!["the tests need programs that are not installed:".to_owned()];
+    let mut lines = vec!["programs are needed that are not installed:".to_owned()];
     for (program, package) in missing {
         lines.push(format!("  {program} (Debian package {package})"));
     }

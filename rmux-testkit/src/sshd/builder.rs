@@ -38,6 +38,7 @@ pub struct SshdBuilder {
     new_host_keys: bool,
     log_channels: bool,
     real_home: bool,
+    program: Option<PathBuf>,
 }
 
 impl Default for SshdBuilder {
@@ -50,6 +51,7 @@ impl Default for SshdBuilder {
             new_host_keys: false,
             log_channels: false,
             real_home: false,
+            program: None,
         }
     }
 }
@@ -114,6 +116,13 @@ impl SshdBuilder {
         self
     }
 
+    /// Starts this program, by an absolute path, in place of the sshd that is found. It has to become
+    /// sshd in the same process.
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
     /// Starts sshd and returns when it listens.
     ///
     /// sshd is looked for in `RMUX_TEST_SSHD` (a path), `PATH`, `/usr/sbin`, `/usr/local/sbin`
@@ -124,7 +133,7 @@ impl SshdBuilder {
     /// When sshd is not installed or refuses its configuration; the message holds its log.
     #[track_caller]
     pub fn start(self) -> Sshd {
-        let program = find_sshd();
+        let program = self.program.clone().unwrap_or_else(find_sshd);
         let folder = tempfile::Builder::new()
             .prefix("rmux-sshd-")
             .tempdir()

@@ -73,7 +73,12 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("rmux-cli", &["rmux-core", "rmux-testkit"], &[]),
     ("rmux-py", &["rmux-core"], &["rmux-testkit"]),
     ("rmux-node", &["rmux-core"], &["rmux-testkit"]),
-    ("benches", &["rmux-core", "rmux-proto", "rmux-testkit"], &[]),
+    // The comparison in it is a crate of its own, which uses the benches' own library.
+    (
+        "benches",
+        &["rmux-benches", "rmux-core", "rmux-proto", "rmux-testkit"],
+        &[],
+    ),
     ("examples", &["rmux-core"], &["rmux-testkit"]),
     ("fuzz", &["rmux-core", "rmux-proto"], &[]),
     ("xtask", &[], &[]),

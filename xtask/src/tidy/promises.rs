@@ -3,8 +3,10 @@
 use super::manifest;
 use super::source::{Finding, Source};
 
-/// The crates whose macros expand to unsafe code and that state their own lints.
+/// The crates that state their own lints: their macros expand to unsafe code, or they are a workspace of
+/// their own.
 const OWN_LINTS: &[&str] = &[
+    "benches/compare/Cargo.toml",
     "fuzz/Cargo.toml",
     "rmux-node/Cargo.toml",
     "rmux-py/Cargo.toml",
