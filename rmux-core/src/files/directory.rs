@@ -233,7 +233,8 @@ impl Listing {
             client: client.clone(),
             handle: Arc::new(handle),
             under_way: FuturesOrdered::new(),
-            most: 2,
+            // What a thousand names need are then two round trips.
+            most: 4,
             names: VecDeque::new(),
             ended: false,
         }

@@ -128,20 +128,23 @@ impl<'a> Replace<'a> {
 
     /// Gives it its owner, its mode and its name, if it was written.
     pub(crate) async fn finish(self, written: Result<(), Failed>) -> Result<()> {
-        self.finish_with(written, Attributes::default()).await
+        if let Err(failed) = written {
+            let (client, handle) = (self.client, self.handle());
+            return Err(self.tried.handle_unwritten(client, handle, failed).await);
+        }
+        let all_written = std::future::ready(Ok(()));
+        self.finish_behind(all_written, Attributes::default()).await
     }
 
-    /// As [`finish`](Self::finish), with these attributes above all.
-    pub(crate) async fn finish_with(
+    /// As [`finish`](Self::finish), with these attributes above all, and behind writes that are still
+    /// under way: a server does what is asked of one file in the order of asking, so that closing it
+    /// takes no round trip of its own. It gets its name once all of that went well.
+    pub(crate) async fn finish_behind(
         mut self,
-        written: Result<(), Failed>,
+        writes: impl Future<Output = Result<(), Failed>>,
         attributes: Attributes,
     ) -> Result<()> {
         let (client, tried) = (self.client, self.tried);
-        if let Err(failed) = written {
-            let handle = self.handle();
-            return Err(tried.handle_unwritten(client, handle, failed).await);
-        }
         self.take_after_old().await?;
         let set = (attributes != Attributes::default())
             .then(|| client.set_handle_attributes(self.handle(), attributes));
@@ -149,10 +152,15 @@ impl<'a> Replace<'a> {
             .then(|| client.sync(self.handle()));
         // Some servers tell only when it is closed what could not be written.
         let close = self.new.close();
+        let mut written = writes.await;
         for step in [set, sync, close].into_iter().flatten() {
-            if let Err(failed) = step.await {
-                return Err(tried.unwritten(client, failed).await);
+            if written.is_err() {
+                break;
             }
+            written = step.await;
+        }
+        if let Err(failed) = written {
+            return Err(tried.unwritten(client, failed).await);
         }
         if self.options.unchanged.is_some() || self.options.sha256.is_some() {
             let now = client.lstat(tried.path).await.ok();

@@ -106,7 +106,7 @@ impl Files {
     /// Writes a whole file in one step: whoever opens it sees the old contents or the new, whatever
     /// happens meanwhile. Mode and, where the server allows it, owner stay those of the file that was
     /// there. A symbolic link stays one, and the file it points to is written. Five round trips for
-    /// a small file.
+    /// a small file, four for a new one.
     ///
     /// The contents are written to a temporary file beside it (`.rmux-….tmp`), on to the disk, and
     /// then take its name. Hard links, access lists and extended attributes of the old file do not
@@ -152,6 +152,10 @@ impl Files {
         let target = Target::find(&client, self.tried("write", &path), options.create_new).await?;
         let replace = Replace::begin(&client, &target, self.tried("write", &target.path), options);
         let replace = replace.await?;
+        if contents.len() <= client.write_length() as usize {
+            let writing = client.write(replace.handle(), 0, contents);
+            return replace.finish_behind(writing, Attributes::default()).await;
+        }
         let written = write_at(&client, replace.handle(), 0, contents).await;
         replace.finish(written).await
     }

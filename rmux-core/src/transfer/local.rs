@@ -33,6 +33,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     .unwrap_or_else(|_| Err(io::Error::other("the runtime has ended")))
 }
 
+/// How many files this process may have open at once.
+pub(super) fn most_open() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
+}
+
 /// What a local failure means.
 pub(super) fn failure(operation: &'static str, path: &Path, error: io::Error) -> Error {
     let name = shown(path.as_os_str().as_bytes());

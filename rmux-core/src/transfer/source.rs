@@ -64,7 +64,7 @@ impl Source {
     /// How many files may be open at once on this side.
     pub(super) fn most_open(&self) -> u64 {
         match self {
-            Self::Local(_) => u64::MAX,
+            Self::Local(_) => local::most_open(),
             Self::Remote(remote, _) => remote.client.most_handles(),
         }
     }

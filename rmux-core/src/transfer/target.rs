@@ -8,7 +8,7 @@ use rmux_proto::sftp::{Attributes, Extension, FileType, OpenFlags};
 
 use super::digest::{Of, Sum};
 use super::known::Known;
-use super::local::{Directory, blocking, failure};
+use super::local::{self, Directory, blocking, failure};
 use super::source::Remote;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Listing, RemotePath, Target};
@@ -102,7 +102,7 @@ impl Folder {
     /// How many files may be open at once on this side.
     pub(super) fn most_open(&self) -> u64 {
         match self {
-            Self::Local(_) => u64::MAX,
+            Self::Local(_) => local::most_open(),
             Self::Remote(remote, _) => remote.client.most_handles(),
         }
     }

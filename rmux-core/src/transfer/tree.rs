@@ -22,12 +22,13 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How many directories are looked at at once.
 const MOST_LISTED: usize = 16;
-/// How much is under way at once: this many small files, or as many times [`SMALL`].
-const MOST_WEIGHT: usize = 128;
-/// Up to this length a file weighs one.
-const SMALL: u64 = 512 << 10;
-/// What is in memory of a file, however long it is, is not more than this many times that.
-const LARGE_WEIGHT: u64 = 32;
+/// How much may be in memory at once. So many small files are under way together that a thousand of
+/// them take the round trips of one.
+const MOST_BYTES: u64 = 64 << 20;
+/// What a file counts as at least.
+const SMALL: u64 = 64 << 10;
+/// What is in memory of a file, however long it is.
+const LARGE: u64 = 16 << 20;
 /// Below, contents are sent again rather than compared.
 const WORTH_COMPARING: u64 = 64 << 10;
 /// The mode of a new directory where the source's is not known.
@@ -106,14 +107,15 @@ enum Old {
 }
 
 impl Item {
-    fn weight(&self) -> usize {
-        (self.known.size / SMALL).clamp(1, LARGE_WEIGHT) as usize
+    /// How much of it may be in memory.
+    fn bytes(&self) -> u64 {
+        self.known.size.clamp(SMALL, LARGE)
     }
 }
 
 enum Done {
     Listed(Source, Box<Result<Listed>>),
-    Item(Source, usize, Result<()>),
+    Item(Source, u64, Result<()>),
 }
 
 impl Tree {
@@ -191,15 +193,13 @@ impl Tree {
     async fn walk(&self, first: ToList, rules: &Rules) -> Result<Vec<(Folder, Source, Known)>> {
         let open = first.source.most_open().min(first.target.most_open());
         // Both sides may be one, and others use it too.
-        let (most_listed, most_weight) = (
-            MOST_LISTED.min(usize::try_from(open / 16).unwrap_or(MOST_LISTED).max(1)),
-            MOST_WEIGHT.min(usize::try_from(open / 4).unwrap_or(MOST_WEIGHT)),
-        );
+        let most_listed = MOST_LISTED.min(usize::try_from(open / 16).unwrap_or(MOST_LISTED).max(1));
+        let most_files = open / 4;
         let mut directories = vec![first];
         let mut items = VecDeque::new();
         let mut entered = Vec::new();
         let mut running: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
-        let (mut listing, mut weight) = (0, 0);
+        let (mut listing, mut files, mut bytes) = (0, 0, 0);
         loop {
             while listing < most_listed
                 && let Some(directory) = directories.pop()
@@ -210,12 +210,12 @@ impl Tree {
             if listing == 0 {
                 self.shared.expect_no_more();
             }
-            while items
-                .front()
-                .is_some_and(|item: &Item| weight == 0 || weight + item.weight() <= most_weight)
-                && let Some(item) = items.pop_front()
+            while items.front().is_some_and(|item: &Item| {
+                files == 0 || (files < most_files && bytes + item.bytes() <= MOST_BYTES)
+            }) && let Some(item) = items.pop_front()
             {
-                weight += item.weight();
+                files += 1;
+                bytes += item.bytes();
                 running.push(self.item(item).boxed());
             }
             match running.next().await {
@@ -232,8 +232,9 @@ impl Tree {
                         Err(error) => self.settle(&source, error)?,
                     }
                 }
-                Some(Done::Item(source, light, done)) => {
-                    weight -= light;
+                Some(Done::Item(source, freed, done)) => {
+                    files -= 1;
+                    bytes -= freed;
                     if let Err(error) = done {
                         self.settle(&source, error)?;
                     }
@@ -377,12 +378,12 @@ impl Tree {
     }
 
     async fn item(&self, item: Item) -> Done {
-        let (source, weight) = (item.source.clone(), item.weight());
+        let (source, bytes) = (item.source.clone(), item.bytes());
         let done = match item.known.kind {
             Some(FileType::Symlink) => self.link(item).await,
             _ => self.file(item).await,
         };
-        Done::Item(source, weight, done)
+        Done::Item(source, bytes, done)
     }
 
     async fn link(&self, item: Item) -> Result<()> {

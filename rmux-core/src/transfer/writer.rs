@@ -390,10 +390,9 @@ impl<'a> RemoteWriter<'a> {
     }
 
     async fn finish(mut self, written: Result<(), Failed>, length: u64) -> Result<()> {
-        let written = match written {
-            Ok(()) => self.below(0).await,
-            failed => failed,
-        };
+        if written.is_err() {
+            return self.replace.finish(written).await;
+        }
         if self.end != length {
             self.attributes.size = Some(length);
         }
@@ -403,6 +402,13 @@ impl<'a> RemoteWriter<'a> {
             let known = known.map_err(|failed| self.tried.failed(failed))?;
             self.attributes.permissions = known.permissions.map(|now| now & mode);
         }
-        self.replace.finish_with(written, self.attributes).await
+        let mut under_way = self.under_way;
+        let writes = async move {
+            while let Some(written) = under_way.next().await {
+                written?;
+            }
+            Ok(())
+        };
+        self.replace.finish_behind(writes, self.attributes).await
     }
 }

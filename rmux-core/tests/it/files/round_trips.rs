@@ -43,6 +43,13 @@ async fn files_cost_few_round_trips() {
     assert!((1.9..2.8).contains(&read), "a small read: {read}");
     let written = fewest(async || files.write(&small, vec![b'n'; 4096]).await.unwrap()).await;
     assert!((4.9..5.9).contains(&written), "a small write: {written}");
+    let names = std::cell::Cell::new(0);
+    let new = fewest(async || {
+        let path = at(&format!("new-{}", names.replace(names.get() + 1)));
+        files.write(&path, vec![b'n'; 4096]).await.unwrap();
+    });
+    let new = new.await;
+    assert!((3.9..4.9).contains(&new), "a new small file: {new}");
     // Piece by piece it would be 33.
     let read = fewest(async || {
         assert_eq!(files.read(&large).await.unwrap().len(), 8 << 20);
