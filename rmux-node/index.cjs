@@ -6,6 +6,7 @@ const { AbortError, RmuxError } = require('./lib/errors.cjs');
 const { Dir } = require('./lib/directory.cjs');
 const { FileHandle } = require('./lib/file-handle.cjs');
 const { Files } = require('./lib/files.cjs');
+const { Connection, Forward, RemoteListener } = require('./lib/forward.cjs');
 const { resolve } = require('./lib/resolving.cjs');
 const { Pool } = require('./lib/pool.cjs');
 const { connect, Session } = require('./lib/session.cjs');
@@ -14,11 +15,14 @@ const { Dirent, Stats } = require('./lib/file-stats.cjs');
 module.exports = {
   AbortError,
   Child,
+  Connection,
   Dir,
   Dirent,
   FileHandle,
   Files,
+  Forward,
   Pool,
+  RemoteListener,
   RmuxError,
   Session,
   Stats,

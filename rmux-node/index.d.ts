@@ -5,6 +5,14 @@ import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
 import type { Files, RemotePath } from './files.js';
+import type {
+  Connection,
+  Endpoint,
+  Forward,
+  ForwardOptions,
+  ForwardStats,
+  RemoteListener,
+} from './forwards.js';
 import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
 import type { RunOptions, RunResult } from './run.js';
@@ -12,6 +20,7 @@ import type { CutOff, PoolStats, SessionStats } from './stats.js';
 import type { TransferOptions, TransferReport } from './transfers.js';
 
 export * from './files.js';
+export * from './forwards.js';
 export * from './transfers.js';
 export type {
   CutOff,
@@ -477,6 +486,43 @@ export class Session {
    * Node knows the symbol (18.18, 20.4 or newer).
    */
   [Symbol.asyncDispose](): Promise<void>;
+
+  /**
+   * Connects from the host to a port: of the host itself, or of another that it reaches. The name is
+   * resolved there. Such connections do not count among the commands that a server allows at a time.
+   *
+   * @throws {RmuxError} `CHANNEL_REFUSED` where the host cannot, in the words of the server.
+   */
+  connectTcp(host: string, port: number, options?: { signal?: AbortSignal }): Promise<Connection>;
+  /** Connects to a unix socket of the host. */
+  connectUnix(path: string, options?: { signal?: AbortSignal }): Promise<Connection>;
+  /** Connects from the host to a port or a unix socket. */
+  connect(to: Endpoint, options?: { signal?: AbortSignal }): Promise<Connection>;
+  /**
+   * Has the host listen on a port or a unix socket, and takes the connections that come in there.
+   * Default: a port that the server chooses, on its loopback addresses.
+   *
+   * @throws {RmuxError} `CHANNEL_REFUSED` where the server refuses; it does not tell why.
+   */
+  listen(at?: Endpoint, options?: { signal?: AbortSignal }): Promise<RemoteListener>;
+  /**
+   * Listens on this machine, and connects from the host to the target for each connection that comes
+   * in.
+   *
+   * @throws {RmuxError} `ALREADY_EXISTS` where the port or socket is taken.
+   */
+  forwardLocal(options: ForwardOptions & { target: Endpoint }): Promise<Forward>;
+  /**
+   * Has the host listen, and connects from this machine to the target for each connection that comes in
+   * there; without a target to wherever SOCKS clients ask for.
+   *
+   * @throws {RmuxError} `CHANNEL_REFUSED` where the server refuses; it does not tell why.
+   */
+  forwardRemote(options?: ForwardOptions & { target?: Endpoint }): Promise<Forward>;
+  /** Listens on this machine as a SOCKS proxy (4, 4a and 5) whose connections the host makes. */
+  forwardDynamic(options?: ForwardOptions): Promise<Forward>;
+  /** The forwards of the session that listen or have connections open, whoever made them. */
+  forwards(): ForwardStats[];
 
   /** Keeps the process alive until the session ends or `unref` is called. */
   ref(): this;

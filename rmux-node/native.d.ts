@@ -124,6 +124,14 @@ export interface ConnectOptions {
   asked?: Asked
 }
 
+/** A connection of a forward. */
+export interface ConnectionFigures {
+  from?: string
+  target: string
+  bytesSent: number
+  bytesReceived: number
+}
+
 /** A name in a directory, and its path: each text, or bytes that are none. */
 export interface Entry {
   name: string | Buffer
@@ -177,6 +185,33 @@ export interface FileFacts {
   /** Milliseconds since 1970, whole seconds. */
   accessed?: number
   modified?: number
+}
+
+/** What to forward. */
+export interface ForwardAsked {
+  /** Whether the host listens. */
+  remote: boolean
+  listen: string
+  /** Without one, wherever SOCKS clients ask for. */
+  target?: string
+  gatewayPorts?: boolean
+  unlink?: boolean
+  maxConnections?: number
+}
+
+/** What a forward does and has done. */
+export interface ForwardFigures {
+  kind: string
+  listen: string
+  target?: string
+  listening: boolean
+  open: number
+  total: number
+  failed: number
+  bytesSent: number
+  bytesReceived: number
+  lastError?: Failure
+  connections: Array<ConnectionFigures>
 }
 
 /** What a destination resolved to. */
@@ -265,6 +300,20 @@ export declare class NativeChild {
   resize(columns: number, rows: number): void
 }
 
+/** A connection between this program and something that the host reaches, or that reaches it. */
+export declare class NativeConnection {
+  /** Who made it, where it came in on the host and the server says so. */
+  get from(): string | null
+  /** Reads on; settled with a `Buffer`, or null at the end. One read at a time. */
+  read(operation: number): void
+  /** Throws away what comes in. */
+  dropOutput(): void
+  /** Writes all of `data`; settled with null when it was accepted. One write at a time. */
+  write(operation: number, data: Uint8Array): void
+  /** Tells the other side that no more comes, behind what was written. */
+  endInput(): void
+}
+
 /** A directory that is being listed or searched. Letting go of it ends that. */
 export declare class NativeDirectory {
   /** Lists on; settled with an array of `Entry`, or with null at the end. One at a time. */
@@ -300,11 +349,38 @@ export declare class NativeFile {
   abandon(): void
 }
 
+/** A listener whose connections are carried to the other side. Letting go of it closes it. */
+export declare class NativeForward {
+  /** Where it listens. */
+  get listen(): string
+  /** Its port, where it has one. */
+  get port(): number | null
+  /** What it does and has done. */
+  stats(): ForwardFigures
+  /** Listens no more, and with `cut` ends its connections; settled with null. */
+  close(operation: number, cut: boolean): void
+}
+
 /** The results. Letting go of it ends all. */
 export declare class NativeHostOutputs {
   /** Waits for the next one; settled with a `HostOutcome`, or with null at the end. */
   next(operation: number): void
   /** Gives all up; settled with null when it has ended. */
+  close(operation: number): void
+}
+
+/** A port or socket of the host that is listened on for this program. Letting go of it closes it. */
+export declare class NativeListener {
+  /** Where the host listens. */
+  get listen(): string
+  /** Its port, where it has one. */
+  get port(): number | null
+  /**
+   * Waits for a connection; settled with a `NativeConnection`, or null where it is closed. One at a
+   * time.
+   */
+  accept(operation: number): void
+  /** Has the host listen no more; settled with null. Not while a connection is waited for. */
   close(operation: number): void
 }
 
@@ -395,6 +471,14 @@ export declare class NativeSession {
   run(operation: number, spec: CommandSpec): void
   /** Starts a command; settled with a `NativeChild`. */
   spawn(operation: number, spec: CommandSpec): void
+  /** Connects from the host to there; settled with a `NativeConnection`. */
+  reach(operation: number, to: string): void
+  /** Has the host listen there; settled with a `NativeListener`. */
+  listen(operation: number, at: string): void
+  /** Forwards; settled with a `NativeForward`. */
+  forward(operation: number, asked: ForwardAsked): void
+  /** What its forwards do; null where this handle was given back. */
+  forwards(): Array<ForwardFigures> | null
   /** Gives this handle back: what runs by it goes on, and nothing new can be run. */
   release(): void
   /**

@@ -8,6 +8,7 @@ const { fromFailure, fromSignal } = require('./errors.cjs');
 const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
 const { Files } = require('./files.cjs');
+const { Connection, Forward, RemoteListener, asked, endpoint, figures } = require('./forward.cjs');
 const leaving = require('./leaving.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
 const { stayHere } = require('./threads.cjs');
@@ -269,6 +270,58 @@ class Session {
     return transfer('send', remote, target, options, (source, ...rest) =>
       this.#native.send(source, to.#native, ...rest),
     );
+  }
+
+  connectTcp(host, port, options) {
+    return this.connect({ host, port }, options);
+  }
+
+  connectUnix(path, options) {
+    return this.connect({ path }, options);
+  }
+
+  async connect(to, options) {
+    const given = check.options(options, ['signal'], 'connect');
+    const at = endpoint(to, 'the endpoint');
+    const native = await start((operation) => this.#native.reach(operation, at), {
+      signal: check.abortSignal(given.signal),
+    });
+    return Connection.adopt(native);
+  }
+
+  async listen(at = 0, options) {
+    const given = check.options(options, ['signal'], 'listen');
+    const where = endpoint(at, 'the endpoint');
+    const native = await start((operation) => this.#native.listen(operation, where), {
+      signal: check.abortSignal(given.signal),
+    });
+    return RemoteListener.adopt(native);
+  }
+
+  async #forward(remote, options, operation) {
+    const { signal, spec } = asked(remote, options, operation);
+    const native = await start((number) => this.#native.forward(number, spec), { signal });
+    return Forward.adopt(native);
+  }
+
+  async forwardLocal(options) {
+    if (options?.target === undefined) check.refuse('forwardLocal needs a target');
+    return this.#forward(false, options, 'forwardLocal');
+  }
+
+  async forwardRemote(options) {
+    return this.#forward(true, options, 'forwardRemote');
+  }
+
+  async forwardDynamic(options) {
+    if (options?.target !== undefined) check.refuse('forwardDynamic takes no target');
+    return this.#forward(false, options, 'forwardDynamic');
+  }
+
+  forwards() {
+    const forwards = this.#native.forwards();
+    if (forwards === null) throw fromFailure(this.#givenBack());
+    return forwards.map(figures);
   }
 
   release() {

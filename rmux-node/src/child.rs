@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
-use rmux_core::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Signal};
+use rmux_core::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, RemoteReader, Signal};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
@@ -62,8 +62,8 @@ impl Running {
     }
 }
 
-/// The two output streams, which the core has as two types.
-trait Chunks: Send + 'static {
+/// What is read, which the core has as several types.
+pub(crate) trait Chunks: Send + 'static {
     fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send;
 }
 
@@ -76,6 +76,12 @@ impl Chunks for ChildStdout {
 impl Chunks for ChildStderr {
     fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send {
         ChildStderr::chunk(self)
+    }
+}
+
+impl Chunks for RemoteReader {
+    fn chunk(&mut self) -> impl Future<Output = rmux_core::Result<Option<Bytes>>> + Send {
+        RemoteReader::chunk(self)
     }
 }
 
@@ -120,7 +126,7 @@ impl NativeChild {
 }
 
 /// What comes next, with what is there already behind it; nothing at the end.
-async fn next_pieces(stream: &mut impl Chunks) -> rmux_core::Result<Vec<Bytes>> {
+pub(crate) async fn next_pieces(stream: &mut impl Chunks) -> rmux_core::Result<Vec<Bytes>> {
     let Some(first) = stream.chunk().await? else {
         return Ok(Vec::new());
     };

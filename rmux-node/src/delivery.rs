@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either11, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either12, Env, FnArgs, Null};
 use napi_derive::napi;
 use rmux_core::{CutOff, Error, ExitStatus, Host, Output, RemoteEnd, SessionEvent};
 
 use crate::child::NativeChild;
+use crate::forward::{Reached, ReachedValue};
 use crate::found::{Found, FoundValue};
 use crate::prompts::Thrown;
 use crate::resolve::ResolvedSetting;
@@ -295,6 +296,7 @@ pub(crate) enum Outcome {
     /// What a shutdown cut off.
     CutOff(Vec<CutOff>),
     Found(Found),
+    Reached(Reached),
 }
 
 /// Everything that goes from the core's tasks to JavaScript.
@@ -308,7 +310,7 @@ pub(crate) enum Message {
     Gone(u32),
 }
 
-type Value = Either11<
+type Value = Either12<
     NativeSession,
     NativeChild,
     Completed,
@@ -320,6 +322,7 @@ type Value = Either11<
     Vec<Severed>,
     HostOutcome,
     FoundValue,
+    ReachedValue,
 >;
 
 /// What the program's `deliver` function is called with: what it is, the operation (or question) it
@@ -406,6 +409,7 @@ impl Outcome {
             Self::Resolved(settings) => Value::H(settings),
             Self::CutOff(cut_off) => Value::I(cut_off.into_iter().map(Into::into).collect()),
             Self::Found(found) => Value::K(found.into_value(env)?),
+            Self::Reached(reached) => Value::L(reached.into_value()),
             Self::Output(pieces) if pieces.is_empty() => return Ok(None),
             Self::Output(pieces) => Value::E(match pieces.as_slice() {
                 [piece] => copied(env, piece)?,

@@ -14,6 +14,7 @@ mod directory;
 mod fan_out;
 mod file;
 mod files;
+mod forward;
 mod found;
 mod logging;
 mod mailbox;

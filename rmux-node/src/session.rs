@@ -10,6 +10,9 @@ use crate::child::NativeChild;
 use crate::command::CommandSpec;
 use crate::connect::milliseconds;
 use crate::delivery::{Exit, HostFacts, More, Outcome};
+use crate::forward::{
+    ForwardAsked, ForwardFigures, NativeConnection, NativeForward, NativeListener, Reached,
+};
 use crate::mailbox::Mailbox;
 use crate::stats::SessionFigures;
 
@@ -49,6 +52,23 @@ impl NativeSession {
 
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
+    }
+
+    /// Does something with the session that gives a connection, a forward or a listener.
+    fn reaching<F>(&self, operation: u32, what: &'static str, work: impl FnOnce(Session) -> F)
+    where
+        F: Future<Output = Result<Reached>> + Send + 'static,
+    {
+        let Some(session) = self.held().clone() else {
+            let why = "this handle of the session was given back";
+            let error = Error::new(ErrorKind::Closed, what, why).with_host(&self.host.name);
+            return self.mailbox.settle(operation, Err(error.into()));
+        };
+        let (work, host) = (work(session), self.host.name.clone());
+        self.mailbox.start(operation, async move {
+            let reached = work.await.map_err(|error| error.with_host(&host))?;
+            Ok(Outcome::Reached(reached))
+        });
     }
 
     fn command(&self, spec: CommandSpec) -> Result<Command> {
@@ -129,6 +149,50 @@ impl NativeSession {
             let child = command.spawn().await?;
             Ok(Outcome::Child(NativeChild::new(child, host, mailbox)))
         });
+    }
+
+    /// Connects from the host to there; settled with a `NativeConnection`.
+    #[napi]
+    pub fn reach(&self, operation: u32, to: String) {
+        let (mailbox, host) = (self.mailbox.clone(), self.host.name.clone());
+        self.reaching(operation, "connect", |session| async move {
+            let stream = session.reach(&to.parse()?).await?;
+            let connection = NativeConnection::new(stream, &host, &mailbox);
+            Ok(Reached::Connection(connection))
+        });
+    }
+
+    /// Has the host listen there; settled with a `NativeListener`.
+    #[napi]
+    pub fn listen(&self, operation: u32, at: String) {
+        let (mailbox, host) = (self.mailbox.clone(), self.host.name.clone());
+        self.reaching(operation, "forward", |session| async move {
+            let listener = session.listen(&at.parse()?).await?;
+            Ok(Reached::Listener(NativeListener::new(
+                listener, &host, &mailbox,
+            )))
+        });
+    }
+
+    /// Forwards; settled with a `NativeForward`.
+    #[napi]
+    pub fn forward(&self, operation: u32, asked: ForwardAsked) {
+        let mailbox = self.mailbox.clone();
+        self.reaching(operation, "forward", |session| async move {
+            let spec = asked.spec()?;
+            let forward = match asked.remote {
+                true => session.forward_remote(&spec).await?,
+                false => session.forward_local(&spec).await?,
+            };
+            Ok(Reached::Forward(NativeForward::new(forward, mailbox)))
+        });
+    }
+
+    /// What its forwards do; null where this handle was given back.
+    #[napi]
+    pub fn forwards(&self) -> Option<Vec<ForwardFigures>> {
+        let forwards = self.held().as_ref().map(Session::forwards)?;
+        Some(forwards.into_iter().map(Into::into).collect())
     }
 
     /// Gives this handle back: what runs by it goes on, and nothing new can be run.

@@ -27,7 +27,7 @@ const SYMBOLS = new Map([
   [Symbol.asyncIterator, '[Symbol.asyncIterator]'],
 ]);
 /** What errors and emitters have without rmux. */
-const INHERITED = ['constructor', 'stack', 'message', 'cause', 'domain'];
+const INHERITED = ['constructor', 'stack', 'message', 'cause', 'domain', 'allowHalfOpen'];
 /** What a NON_ZERO_EXIT has besides, and what every RmuxError has of Error. */
 const RESULT = ['stdout', 'stderr', 'exitCode', 'signal', 'name'];
 
@@ -40,7 +40,13 @@ async function namesInCode() {
   await child.exited;
   const handle = await session.files.open('/dev/null');
   const dir = await session.files.opendir('/dev');
+  const connection = await session.connectTcp('127.0.0.1', server.options.port);
+  const forward = await session.forwardDynamic();
+  const listener = await session.listen();
   const objects = {
+    Connection: connection,
+    Forward: forward,
+    RemoteListener: listener,
     Session: session,
     Pool: new rmux.Pool(),
     Child: child,
@@ -52,6 +58,7 @@ async function namesInCode() {
     Dirent: await dir.read(),
     Stats: await handle.stat(),
   };
+  connection.destroy();
   await session.close();
   const names = Object.keys(rmux);
   for (const [name, object] of Object.entries(objects)) {
@@ -68,7 +75,7 @@ async function namesInCode() {
 
 /** The names that the declarations export, with the members of classes. */
 function namesInTypes() {
-  const sources = ['index.d.ts', 'files.d.ts'].map((name) =>
+  const sources = ['index.d.ts', 'files.d.ts', 'forwards.d.ts'].map((name) =>
     ts.createSourceFile(name, read(`../${name}`), ts.ScriptTarget.ES2022),
   );
   const names = new Set();

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use crate::error::checked;
 use crate::fork::Here;
 use crate::operation::{Operation, duration};
-use crate::pipe::{Output, Reader, SharedInput, SharedOutput, Source, Writer};
+use crate::pipe::{Output, Reader, SharedInput, SharedOutput, Source, Writer, shared_input};
 use crate::session::ended;
 
 /// A command that runs. Letting go of it kills the command, if it has not ended.
@@ -67,7 +67,7 @@ impl Running {
             end,
             host,
             has_pty,
-            stdin: stdin.map(|stdin| Arc::new(Mutex::new(Some(stdin)))),
+            stdin: stdin.map(shared_input),
             stdout: stdout.map(Output::shared),
             stderr: stderr.map(Output::shared),
             talk: Mutex::default(),

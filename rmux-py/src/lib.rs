@@ -13,6 +13,7 @@ mod fan_out;
 mod file;
 mod files;
 mod fork;
+mod forward;
 mod interpreter;
 mod log;
 mod operation;
@@ -52,6 +53,8 @@ mod _rmux {
     use crate::file::File;
     #[pymodule_export]
     use crate::files::{Files, Listing};
+    #[pymodule_export]
+    use crate::forward::{Forward, Listener, Reach};
     #[pymodule_export]
     use crate::log::start_logging;
     #[pymodule_export]

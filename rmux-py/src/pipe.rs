@@ -1,4 +1,4 @@
-//! The three streams of a running command.
+//! The three streams of a running command, and the two directions of a connection.
 
 use std::io;
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
-use rmux_core::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::io::AsyncWriteExt;
+use rmux_core::{ChildStderr, ChildStdout, RemoteReader};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 
 use crate::error::checked;
 use crate::fork::Here;
 use crate::operation::Operation;
 
-/// Either output stream.
+/// Whatever is read.
 pub(crate) enum Source {
     Stdout(ChildStdout),
     Stderr(ChildStderr),
+    Remote(RemoteReader),
 }
 
 impl Source {
@@ -29,6 +30,7 @@ impl Source {
         match self {
             Self::Stdout(stream) => stream.chunk().await,
             Self::Stderr(stream) => stream.chunk().await,
+            Self::Remote(stream) => stream.chunk().await,
         }
     }
 }
@@ -44,7 +46,12 @@ pub(crate) struct Output {
 pub(crate) type SharedOutput = Arc<Mutex<Output>>;
 
 /// An input stream, shared by its [`Writer`] and its child.
-pub(crate) type SharedInput = Arc<Mutex<Option<ChildStdin>>>;
+pub(crate) type SharedInput = Arc<Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>>;
+
+/// An input to share.
+pub(crate) fn shared_input(input: impl AsyncWrite + Send + Unpin + 'static) -> SharedInput {
+    Arc::new(Mutex::new(Some(Box::new(input))))
+}
 
 impl Output {
     pub(crate) fn shared(source: Source) -> SharedOutput {
@@ -199,7 +206,7 @@ impl Writer {
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the command's input is closed")
+    io::Error::new(io::ErrorKind::BrokenPipe, "it is closed for writing")
 }
 
 #[pymethods]

@@ -17,6 +17,7 @@ use crate::child::{Child, Running};
 use crate::error::{checked, exception};
 use crate::files::Files;
 use crate::fork::Here;
+use crate::forward::Reach;
 use crate::operation::{Operation, duration};
 use crate::recipe::{Recipe, Variables, Words};
 use crate::settings::limit;
@@ -56,15 +57,17 @@ impl Session {
         &self.0.host.name
     }
 
+    /// The session, for this; an error after the handle was given back.
+    pub(crate) fn session(&self, operation: &'static str) -> rmux_core::Result<rmux_core::Session> {
+        self.held().clone().ok_or_else(|| {
+            let what = "this handle of the session was given back";
+            Error::new(ErrorKind::Closed, operation, what).with_host(self.name())
+        })
+    }
+
     /// The files of the host; an error after the handle was given back.
     pub(crate) fn files(&self) -> rmux_core::Result<rmux_core::Files> {
-        match &*self.held() {
-            Some(session) => Ok(session.files()),
-            None => {
-                let what = "this handle of the session was given back";
-                Err(Error::new(ErrorKind::Closed, "files", what).with_host(self.name()))
-            }
-        }
+        Ok(self.session("files")?.files())
     }
 
     /// The command that both ways to run one begin with. It never outlives its caller.
@@ -121,6 +124,12 @@ impl Session {
     #[getter(files)]
     fn files_of(slf: Py<Self>) -> Files {
         Files::new(slf)
+    }
+
+    /// What it reaches through its host.
+    #[getter(reach)]
+    fn reach_of(slf: Py<Self>) -> Reach {
+        Reach::new(slf)
     }
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, how many bytes of each were

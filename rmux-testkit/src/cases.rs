@@ -3,6 +3,7 @@
 
 pub mod fanning;
 pub mod filing;
+pub mod forwarding;
 pub mod pooling;
 pub mod resolving;
 pub mod transferring;
@@ -214,6 +215,7 @@ enum Kind {
     FanOut,
     Files,
     Transfers,
+    Forward,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case

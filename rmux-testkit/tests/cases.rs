@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rmux_testkit::KeyKind;
-use rmux_testkit::cases::{self, Case, Command, End, Target, fanning, pooling, resolving};
+use rmux_testkit::cases::{
+    self, Case, Command, End, Target, fanning, forwarding, pooling, resolving,
+};
 use rmux_testkit::embedded::EmbeddedServer;
 use rmux_testkit::sshd::Sshd;
 
@@ -50,6 +52,7 @@ fn names_are_unique_and_every_subject_is_there() {
         assert!(is_error == refused || may_fail, "{}", case.name);
     }
     assert!(resolving::all().len() > 30 && pooling::all().len() > 5);
+    assert!(forwarding::all().len() > 10);
     assert!(fanning::all().len() > 5);
 }
 

@@ -4,6 +4,7 @@
 
 mod fanning;
 mod filing;
+mod forwarding;
 mod pooling;
 mod resolving;
 mod transferring;

@@ -42,6 +42,7 @@ from rmux._errors import (
     Unsupported,
 )
 from rmux._files import Files
+from rmux._forward import Forward, ForwardConnection, ForwardStats, RemoteListener, RemoteStream
 from rmux._hosts import HostResult, HostResults
 from rmux._known import DirEntry, DiskSpace, Stat
 from rmux._path import RemotePath
@@ -93,6 +94,9 @@ __all__ = [
     "DiskSpace",
     "Error",
     "Files",
+    "Forward",
+    "ForwardConnection",
+    "ForwardStats",
     "Host",
     "HostKeyChanged",
     "HostKeyError",
@@ -121,7 +125,9 @@ __all__ = [
     "ProtocolViolation",
     "Pty",
     "Question",
+    "RemoteListener",
     "RemotePath",
+    "RemoteStream",
     "Resolved",
     "Session",
     "SessionEvent",

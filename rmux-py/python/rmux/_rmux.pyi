@@ -11,11 +11,14 @@ __all__ = [
     "Child",
     "File",
     "Files",
+    "Forward",
     "HostOutputs",
+    "Listener",
     "Listing",
     "Operation",
     "Pool",
     "Question",
+    "Reach",
     "Reader",
     "Session",
     "Transfer",
@@ -89,6 +92,8 @@ class Session:
     def closed(self) -> bool: ...
     @property
     def files(self) -> Files: ...
+    @property
+    def reach(self) -> Reach: ...
     def run(
         self,
         words: bytes | list[bytes] | str,
@@ -144,6 +149,41 @@ class Writer:
     def write(self, data: bytes) -> Operation: ...
     def flush(self) -> Operation: ...
     def close(self) -> None: ...
+
+@final
+class Reach:
+    def connect(self, to: str) -> Operation: ...
+    def listen(self, at: str) -> Operation: ...
+    def forward(
+        self,
+        remote: bool,
+        listen: str,
+        target: str | None,
+        *,
+        gateway_ports: bool,
+        unlink: bool,
+        max_connections: int | None,
+    ) -> Operation: ...
+    def forwards(self) -> list[tuple[Any, ...]]: ...
+
+@final
+class Forward:
+    @property
+    def listen(self) -> str: ...
+    @property
+    def port(self) -> int | None: ...
+    def stats(self) -> tuple[Any, ...]: ...
+    def close(self, cut: bool) -> Operation: ...
+    def wait_closed(self) -> Operation: ...
+
+@final
+class Listener:
+    @property
+    def listen(self) -> str: ...
+    @property
+    def port(self) -> int | None: ...
+    def accept(self) -> Operation: ...
+    def close(self) -> Operation: ...
 
 @final
 class Files:

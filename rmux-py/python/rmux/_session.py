@@ -13,6 +13,7 @@ from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import CommandTimedOut, Error, LimitExceeded
 from rmux._files import Files
+from rmux._forward import Reaching
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._names import Name, encode
 from rmux._path import RemotePath
@@ -138,7 +139,7 @@ def connect(
     return Session(native, (observer, background))
 
 
-class Session(Handle):
+class Session(Reaching, Handle):
     """One host, connected to and authenticated once, for any number of commands at a time.
 
     Made by :func:`connect`, and then the end of its ``with`` block closes it; or by

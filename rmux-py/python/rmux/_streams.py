@@ -17,9 +17,9 @@ BUFFER = 64 << 10
 class RawOutput(io.RawIOBase):
     """Reads stdout or stderr. Keeps the command alive as long as it is open."""
 
-    def __init__(self, native: _rmux.Reader, child: _rmux.Child) -> None:
+    def __init__(self, native: _rmux.Reader, child: Optional[object]) -> None:
         self._native = native
-        self._child: Optional[_rmux.Child] = child
+        self._child: Optional[object] = child
         self._ended = False
 
     def readable(self) -> bool:
@@ -64,9 +64,9 @@ class RawOutput(io.RawIOBase):
 class RawInput(io.RawIOBase):
     """Writes stdin. Keeps the command alive as long as it is open; closing it is the EOF."""
 
-    def __init__(self, native: _rmux.Writer, child: _rmux.Child) -> None:
+    def __init__(self, native: _rmux.Writer, child: Optional[object]) -> None:
         self._native = native
-        self._child: Optional[_rmux.Child] = child
+        self._child: Optional[object] = child
 
     def writable(self) -> bool:
         return True
@@ -88,7 +88,7 @@ class RawInput(io.RawIOBase):
 
 
 def output(
-    native: Optional[_rmux.Reader], child: _rmux.Child, text: Optional[Text], bufsize: int
+    native: Optional[_rmux.Reader], child: Optional[object], text: Optional[Text], bufsize: int
 ) -> Any:
     """The file object for an output."""
     if native is None:
@@ -103,7 +103,7 @@ def output(
 
 
 def input(
-    native: Optional[_rmux.Writer], child: _rmux.Child, text: Optional[Text], bufsize: int
+    native: Optional[_rmux.Writer], child: Optional[object], text: Optional[Text], bufsize: int
 ) -> Any:
     """The file object for the input."""
     if native is None:

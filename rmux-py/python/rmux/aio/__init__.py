@@ -13,6 +13,7 @@ results and settings are those of :mod:`rmux`.
 """
 
 from rmux.aio._files import Files
+from rmux.aio._forward import Forward, RemoteListener
 from rmux.aio._hosts import HostResults
 from rmux.aio._opened import File
 from rmux.aio._path import RemotePath
@@ -25,9 +26,11 @@ from rmux.aio._streams import StreamReader, StreamWriter
 __all__ = [
     "File",
     "Files",
+    "Forward",
     "HostResults",
     "Pool",
     "Popen",
+    "RemoteListener",
     "RemotePath",
     "Session",
     "StreamReader",

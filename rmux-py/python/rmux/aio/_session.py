@@ -28,6 +28,7 @@ from rmux._stats import CutOff, SessionStats
 from rmux._transfer import Local, TransferOptions, TransferReport
 from rmux.aio._answering import Answering, AnsweringLater
 from rmux.aio._files import Files
+from rmux.aio._forward import Reaching
 from rmux.aio._path import RemotePath
 from rmux.aio._popen import Popen
 from rmux.aio._settle import Call, Opening, run_on, settle
@@ -133,7 +134,7 @@ def later(
     return lambda question: run(functools.partial(answering, question))
 
 
-class Session(Handle):
+class Session(Reaching, Handle):
     """One host, connected to and authenticated once, for any number of commands at a time.
 
     Made by :func:`connect`, and then the end of its ``async with`` block closes it; or by

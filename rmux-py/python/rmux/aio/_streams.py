@@ -25,9 +25,9 @@ class StreamReader(Handle, Generic[AnyStr]):
     it was.
     """
 
-    def __init__(self, native: _rmux.Reader, child: _rmux.Child, text: Optional[Text]) -> None:
+    def __init__(self, native: _rmux.Reader, child: Optional[object], text: Optional[Text]) -> None:
         self._native = native
-        self._child: Optional[_rmux.Child] = child
+        self._child: Optional[object] = child
         self._empty: Any = b"" if text is None else ""
         self._line_end: Any = b"\n" if text is None else "\n"
         self._decoder: Optional[io.IncrementalNewlineDecoder] = None
@@ -150,9 +150,9 @@ class StreamReader(Handle, Generic[AnyStr]):
 class StreamWriter(Handle, Generic[AnyStr]):
     """A command's stdin. Closing it is the EOF."""
 
-    def __init__(self, native: _rmux.Writer, child: _rmux.Child, text: Optional[Text]) -> None:
+    def __init__(self, native: _rmux.Writer, child: Optional[object], text: Optional[Text]) -> None:
         self._native = native
-        self._child: Optional[_rmux.Child] = child
+        self._child: Optional[object] = child
         self._text = text
         self._closed = False
 
