@@ -4,6 +4,7 @@
 //! before the first answer is waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rmux_proto::sftp::{Attributes, Extension, Name, OpenFlags, Pieces, Reply, Request, Statvfs};
@@ -66,6 +67,11 @@ impl Client {
     /// How many bytes one transfer should have under way.
     pub(crate) fn under_way(&self) -> usize {
         self.facts.under_way()
+    }
+
+    /// The shortest time that the server has taken for an answer, once there was one.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.facts.round_trip()
     }
 
     pub(crate) fn open_file(

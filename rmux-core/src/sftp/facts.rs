@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rmux_proto::sftp::{Extensions, Limits, MAX_DATA, Pace, SAFE_DATA};
 
@@ -19,6 +20,8 @@ pub(super) struct Facts {
     most_handles: AtomicU64,
     handles: AtomicU64,
     under_way: AtomicUsize,
+    /// In microseconds; 0 before it is known.
+    round_trip: AtomicU64,
     pub(super) ended: OnceLock<Error>,
 }
 
@@ -32,6 +35,7 @@ impl Facts {
             most_handles: AtomicU64::new(u64::MAX),
             handles: AtomicU64::new(0),
             under_way: AtomicUsize::new(Pace::new(MOST_UNDER_WAY).window()),
+            round_trip: AtomicU64::new(0),
             ended: OnceLock::new(),
         }
     }
@@ -66,8 +70,17 @@ impl Facts {
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn set_under_way(&self, bytes: usize) {
-        self.under_way.store(bytes, Ordering::Relaxed);
+    /// The shortest time that the server has taken for an answer.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let micros = self.round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    pub(super) fn set_pace(&self, pace: &Pace) {
+        self.under_way.store(pace.window(), Ordering::Relaxed);
+        let round_trip = pace.round_trip().unwrap_or_default().as_micros();
+        let micros = u64::try_from(round_trip).unwrap_or(u64::MAX);
+        self.round_trip.store(micros, Ordering::Relaxed);
     }
 
     pub(super) fn has_handles(&self) -> bool {

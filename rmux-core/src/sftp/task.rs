@@ -255,7 +255,7 @@ impl Task {
             bytes,
         } = under_way;
         self.pace.answered(bytes, sent.elapsed());
-        self.facts.set_under_way(self.pace.window());
+        self.facts.set_pace(&self.pace);
         let failed = match &reply {
             Reply::Status(status) if status.code != StatusCode::Ok => Some(status.clone()),
             _ => None,

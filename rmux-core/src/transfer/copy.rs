@@ -56,6 +56,7 @@ impl Copy<'_> {
             sync: options.sync,
             is_new: options.conflict != Conflict::Overwrite,
             lasts: options.resume,
+            length: reader.length().unwrap_or(0),
         };
         let mut writer = Writer::begin(self.place, &wanted).await?;
         if options.resume {

@@ -13,6 +13,7 @@ mod options;
 mod patterns;
 mod rate;
 mod source;
+mod stripes;
 mod target;
 mod tree;
 mod writer;

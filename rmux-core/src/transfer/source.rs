@@ -15,6 +15,7 @@ use rmux_proto::sftp::{Attributes, FileType, OpenFlags};
 use super::event::TransferPath;
 use super::known::Known;
 use super::local::{self, blocking, failure};
+use super::stripes::Further;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Files, Listing, Reading, RemotePath};
 use crate::sftp::{Client, Handle};
@@ -27,6 +28,8 @@ const PIECE: u64 = 1 << 20;
 pub(super) struct Remote {
     pub(super) files: Files,
     pub(super) client: Client,
+    /// Opened where they are worth it.
+    pub(super) further: Further,
 }
 
 impl Remote {
@@ -34,6 +37,7 @@ impl Remote {
         Ok(Self {
             client: files.client().await?,
             files: files.clone(),
+            further: Further::default(),
         })
     }
 }

@@ -17,6 +17,7 @@ use super::digest::Of;
 use super::known::Known;
 use super::local::{self, Directory, blocking, failure};
 use super::source::Remote;
+use super::stripes::Stripes;
 use super::target::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Replace, Target, Tried, WriteOptions};
@@ -26,6 +27,9 @@ use crate::sftp::Failed;
 /// has any.
 const HOLE: usize = 16 << 10;
 static ZEROS: [u8; HOLE] = [0; HOLE];
+
+/// How much of a file may be under way over all channels.
+const MOST_UNDER_WAY: usize = 16 << 20;
 
 /// How a file is to be in the end.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +46,8 @@ pub(super) struct Wanted {
     pub(super) is_new: bool,
     /// Somebody may want to go on with it.
     pub(super) lasts: bool,
+    /// How long it will be, as far as that is known.
+    pub(super) length: u64,
 }
 
 /// The name of what somebody may want to go on with: short, whatever the file's own name is.
@@ -139,7 +145,7 @@ impl<'a> Writer<'a> {
     pub(super) async fn settle(&mut self) -> Result<(), Failed> {
         match self {
             Self::Local(_) => Ok(()),
-            Self::Remote(writer) => writer.below(0).await,
+            Self::Remote(writer) => writer.settle().await,
         }
     }
 
@@ -315,8 +321,11 @@ pub(super) struct RemoteWriter<'a> {
     remote: &'a Remote,
     tried: Tried<'a>,
     replace: Replace<'a>,
-    under_way: FuturesUnordered<BoxFuture<'static, Result<usize, Failed>>>,
+    /// The writes under way: over which channel, as [`RemoteWriter::room`] counts them, and how long.
+    under_way: FuturesUnordered<BoxFuture<'static, Result<(usize, usize), Failed>>>,
+    /// How much is under way over the first channel.
     bytes: usize,
+    stripes: Stripes,
     /// Where what was written ends.
     end: u64,
     attributes: Attributes,
@@ -343,10 +352,19 @@ impl<'a> RemoteWriter<'a> {
             .lasts
             .then(|| lasting(name.file_name().unwrap_or_default()));
         let begun = Replace::begin_as(&remote.client, &target, tried, &options, name.as_deref());
+        let replace = begun.await?.removing();
+        // What somebody goes on with is whole up to its end, so it is written in order.
+        let striped = if wanted.lasts { 0 } else { wanted.length };
+        let session = remote.files.session();
+        let path = replace.path();
+        let stripes = remote
+            .further
+            .stripes(session, &remote.client, path, striped);
         Ok(Self {
             remote,
             tried,
-            replace: begun.await?.removing(),
+            replace,
+            stripes,
             under_way: FuturesUnordered::new(),
             bytes: 0,
             end: 0,
@@ -362,34 +380,85 @@ impl<'a> RemoteWriter<'a> {
     }
 
     async fn write(&mut self, mut offset: u64, pieces: Vec<Bytes>) -> Result<(), Failed> {
-        let client = &self.remote.client;
         for mut piece in pieces {
             while !piece.is_empty() {
+                let channel = self.room().await?;
+                let (client, handle) = match channel.checked_sub(1) {
+                    None => (&self.remote.client, &**self.replace.handle()),
+                    Some(at) => (&self.stripes.open[at].client, &self.stripes.open[at].handle),
+                };
                 let part = piece.split_to(piece.len().min(client.write_length() as usize));
                 let length = part.len();
-                let answer = client.write(self.replace.handle(), offset, part);
-                let answer = async move { answer.await.map(|()| length) };
+                let answer = client.write(handle, offset, part);
+                let answer = async move { answer.await.map(|()| (channel, length)) };
                 self.under_way.push(Box::pin(answer));
                 offset += length as u64;
-                self.bytes += length;
+                *self.bytes_of(channel) += length;
             }
         }
         self.end = offset;
-        self.below(client.under_way()).await
+        Ok(())
     }
 
-    /// Waits until no more than this is under way.
-    async fn below(&mut self, most: usize) -> Result<(), Failed> {
-        while self.bytes > most {
-            match self.under_way.next().await {
-                Some(written) => self.bytes -= written?,
-                None => break,
+    fn bytes_of(&mut self, channel: usize) -> &mut usize {
+        match channel.checked_sub(1) {
+            None => &mut self.bytes,
+            Some(at) => &mut self.stripes.open[at].bytes,
+        }
+    }
+
+    /// Of the channels that may have more under way the one that has the least; the first is 0. Waits
+    /// until there is one.
+    async fn room(&mut self) -> Result<usize, Failed> {
+        loop {
+            let first = (&self.remote.client, self.bytes);
+            let further = self.stripes.open.iter().map(|it| (&it.client, it.bytes));
+            let all = std::iter::once(first).chain(further);
+            let under_way: usize = all.clone().map(|(_, bytes)| bytes).sum();
+            let with_room = all.enumerate();
+            let with_room = with_room.filter(|(_, (client, bytes))| *bytes < client.under_way());
+            match with_room.min_by_key(|(_, (_, bytes))| *bytes) {
+                Some((channel, _)) if under_way < MOST_UNDER_WAY => return Ok(channel),
+                _ => self.step().await?,
             }
+        }
+    }
+
+    /// Waits until a write is done, or there is a further channel.
+    async fn step(&mut self) -> Result<(), Failed> {
+        tokio::select! {
+            written = self.under_way.next() => {
+                if let Some(written) = written {
+                    let (channel, length) = written?;
+                    *self.bytes_of(channel) -= length;
+                }
+            }
+            () = self.stripes.more() => {}
         }
         Ok(())
     }
 
+    /// Waits until nothing is under way.
+    async fn settle(&mut self) -> Result<(), Failed> {
+        while !self.under_way.is_empty() {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what goes over further channels: the first one knows nothing of their order.
+    async fn join_stripes(&mut self) -> Result<(), Failed> {
+        if !self.stripes.open.is_empty() {
+            self.settle().await?;
+        }
+        self.stripes.close().await
+    }
+
     async fn finish(mut self, written: Result<(), Failed>, length: u64) -> Result<()> {
+        let written = match written {
+            Ok(()) => self.join_stripes().await,
+            failed => failed,
+        };
         if written.is_err() {
             return self.replace.finish(written).await;
         }

@@ -8,6 +8,7 @@ mod failures;
 mod hostile;
 mod many;
 mod random;
+mod stripes;
 mod trees;
 
 use std::collections::BTreeMap;
