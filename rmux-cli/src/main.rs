@@ -5,6 +5,7 @@
 mod demo;
 mod environment;
 mod files;
+mod gate;
 mod input;
 mod log;
 mod message;

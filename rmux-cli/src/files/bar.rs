@@ -2,34 +2,39 @@
 //!
 //! Must not know what is transferred.
 
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use rmux_core::Progress;
 use rustix::termios::isatty;
 
+use crate::gate;
 use crate::log::{self, Level};
 
-/// Whether the line is there now.
-static SHOWN: AtomicBool = AtomicBool::new(false);
-
-/// Whether anybody sees it.
-pub(super) fn is_wanted() -> bool {
-    isatty(rustix::stdio::stderr()) && log::shows(Level::Info)
+/// Shows one from now on, where anybody sees it.
+pub(super) fn start() {
+    if isatty(rustix::stdio::stderr()) && log::shows(Level::Info) {
+        let style = ProgressStyle::with_template("{bar:20} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        gate::show(ProgressBar::new(1).with_style(style));
+    }
 }
 
-/// Shows it.
+/// Shows how far it is.
 pub(super) fn show(progress: &Progress) {
-    SHOWN.store(true, Ordering::Relaxed);
-    let line = format!("\r{}\x1b[K", line(progress));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(bar) = gate::bar() {
+        bar.set_length(progress.total_bytes.max(1));
+        bar.set_position(progress.bytes);
+        bar.set_message(line(progress));
+        bar.force_draw();
+    }
 }
 
-/// Takes the line away, if it is there, so that another can be written.
-pub(super) fn clear() {
-    if SHOWN.swap(false, Ordering::Relaxed) {
-        let _ = std::io::stderr().write_all(b"\r\x1b[K");
+/// Writes something else, with the bar out of the way.
+pub(super) fn beside(write: impl FnOnce()) {
+    match gate::bar() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::cat::to_stdout;
 use super::connect::Hosts;
 use super::operand::Operand;
 use super::{Done, bar};
-use crate::message;
+use crate::{gate, message};
 
 /// How it is copied.
 #[derive(Debug, clap::Args)]
@@ -169,24 +169,20 @@ fn below(to: &[u8], name: Option<&[u8]>, into: bool) -> RemotePath {
 }
 
 async fn watch(mut transfer: Transfer) -> Done {
-    let has_bar = bar::is_wanted();
+    bar::start();
     while let Some(event) = transfer.next_event().await {
         match event {
-            TransferEvent::Progress(progress) if has_bar => bar::show(&progress),
-            TransferEvent::Failed(failure) => {
-                bar::clear();
-                message::error(failure.error);
-            }
-            TransferEvent::Skipped(skipped) => {
-                bar::clear();
+            TransferEvent::Progress(progress) => bar::show(&progress),
+            TransferEvent::Failed(failure) => bar::beside(|| message::error(failure.error)),
+            TransferEvent::Skipped(skipped) => bar::beside(|| {
                 message::warning(format_args!(
                     "{} is left out: {}",
                     skipped.path, skipped.reason
                 ));
-            }
+            }),
             _ => {}
         }
     }
-    bar::clear();
+    gate::clear();
     Ok(transfer.finish().await?.is_ok())
 }

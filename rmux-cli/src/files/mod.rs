@@ -12,7 +12,7 @@ mod operand;
 use std::ffi::OsString;
 
 use crate::ssh::FAILED;
-use crate::{log, message, prompt, signals, terminal};
+use crate::{gate, log, message, prompt, signals, terminal};
 use connect::{Connection, Hosts};
 use signals::Endings;
 
@@ -113,7 +113,7 @@ fn run(connection: &Connection, work: impl AsyncFnOnce(&Hosts) -> Done) -> u8 {
         let done = tokio::select! {
             done = work(&hosts) => done,
             kind = endings.next() => {
-                bar::clear();
+                gate::clear();
                 // What is half done is being removed.
                 hosts.settle().await;
                 return Err(kind);

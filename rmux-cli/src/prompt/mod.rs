@@ -46,7 +46,7 @@ impl Asking {
     ) -> rmux_core::Result<T> {
         let _turn = self.turn.lock().await;
         // What many hosts write, and their bar, would go over the question.
-        let _held = crate::run::hold();
+        let _held = crate::gate::hold();
         let asked = async {
             let mut asker = match way {
                 Way::Terminal => Asker::Terminal(Dialog::open()?),

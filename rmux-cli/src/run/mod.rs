@@ -12,7 +12,6 @@ mod work;
 use std::io::Read as _;
 
 pub(crate) use args::Args;
-pub(crate) use screen::hold;
 
 use crate::{log, message, prompt, signals, terminal};
 use work::Outcome;

@@ -4,10 +4,11 @@
 //! Must not know what the text says.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::gate;
 
 /// Texts between the thread and the other side.
 const QUEUE: usize = 16;
@@ -26,49 +27,6 @@ enum Told {
     Progress(usize, usize),
 }
 
-/// Who must not be written over, and the bar to be taken away for them.
-struct Gate {
-    held: usize,
-    bar: Option<ProgressBar>,
-}
-
-static GATE: Mutex<Gate> = Mutex::new(Gate { held: 0, bar: None });
-static LET_GO: Condvar = Condvar::new();
-
-fn gate() -> MutexGuard<'static, Gate> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nothing is written by the thread while this exists, but for a text that it writes already.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Held(());
-
-/// Keeps the thread from writing: somebody else has the terminal.
-pub(crate) fn hold() -> Held {
-    let mut gate = gate();
-    gate.held += 1;
-    if let Some(bar) = &gate.bar {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-        // Where the bar was: nothing that it writes is needed any more.
-        let _ = io::stderr().write_all(b"\r\x1b[K");
-    }
-    Held(())
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut gate = gate();
-        gate.held -= 1;
-        if gate.held == 0 {
-            if let Some(bar) = &gate.bar {
-                bar.set_draw_target(ProgressDrawTarget::stderr());
-            }
-            LET_GO.notify_all();
-        }
-    }
-}
-
 /// Writes, in a thread of its own.
 #[derive(Debug)]
 pub(super) struct Screen {
@@ -82,14 +40,14 @@ impl Screen {
         let (told, received) = mpsc::channel(QUEUE);
         let (end, ended) = oneshot::channel();
         let bar = (bar && io::stderr().is_terminal()).then(|| progress_bar(hosts));
-        gate().bar = bar.clone();
+        if let Some(bar) = &bar {
+            gate::show(bar.clone());
+        }
         std::thread::Builder::new()
             .name("screen".to_owned())
             .spawn(move || {
                 let outcome = write_all(received, bar.as_ref());
-                if let Some(bar) = gate().bar.take() {
-                    bar.finish_and_clear();
-                }
+                gate::clear();
                 let _ = end.send(outcome);
             })
             .expect("the system has room for a thread");
@@ -126,12 +84,7 @@ fn progress_bar(hosts: usize) -> ProgressBar {
 
 fn write_all(mut received: mpsc::Receiver<Told>, bar: Option<&ProgressBar>) -> io::Result<()> {
     while let Some(told) = received.blocking_recv() {
-        let gate = gate();
-        drop(
-            LET_GO
-                .wait_while(gate, |gate| gate.held > 0)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        gate::wait();
         match (told, bar) {
             (Told::Text(stream, text), Some(bar)) => bar.suspend(|| write(stream, &text))?,
             (Told::Text(stream, text), None) => write(stream, &text)?,
