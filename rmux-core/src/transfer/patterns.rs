@@ -1,9 +1,7 @@
-//! Which names of a tree are taken: patterns in the order in which they were given.
+//! Which names of a tree are taken: patterns in the order in which they were given. Their names are
+//! matched as those of [`Files::glob`](crate::Files::glob) are.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-
-use globset::{GlobBuilder, GlobMatcher};
+use rmux_proto::name_pattern::matches;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,12 +24,16 @@ pub(super) struct Rules(Vec<Understood>);
 
 #[derive(Debug)]
 struct Understood {
-    matcher: GlobMatcher,
+    /// The patterns of the names of a path; one alone is for names wherever they are.
+    parts: Vec<Vec<u8>>,
     takes: bool,
     /// For the path below the source, and not for the name alone.
     whole_path: bool,
     directories_only: bool,
 }
+
+/// Stands for any number of directories.
+const ANY: &[u8] = b"**";
 
 impl Rules {
     pub(super) fn new(rules: &[Rule]) -> Result<Self> {
@@ -44,14 +46,9 @@ impl Rules {
 
     /// Whether the name at this path below the source is taken.
     pub(super) fn take(&self, path: &[u8], is_directory: bool) -> bool {
-        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
         self.0
             .iter()
-            .find(|rule| {
-                let text = if rule.whole_path { path } else { name };
-                (is_directory || !rule.directories_only)
-                    && rule.matcher.is_match(OsStr::from_bytes(text))
-            })
+            .find(|rule| (is_directory || !rule.directories_only) && rule.matches(path))
             .is_none_or(|rule| rule.takes)
     }
 }
@@ -61,20 +58,60 @@ impl Understood {
         let stripped = rule.pattern.strip_suffix('/');
         let pattern = stripped.unwrap_or(&rule.pattern);
         let whole_path = pattern.contains('/');
-        let glob = GlobBuilder::new(pattern.strip_prefix('/').unwrap_or(pattern))
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build();
-        let glob = glob.map_err(|error| {
-            let what = format!("the pattern {:?}: {}", rule.pattern, error.kind());
-            Error::new(ErrorKind::InvalidInput, "transfer", what)
-        })?;
+        let parts: Vec<&str> = pattern
+            .strip_prefix('/')
+            .unwrap_or(pattern)
+            .split('/')
+            .collect();
+        if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+            let what = format!(
+                "the pattern {:?}: a name is missing in it, or `.` or `..` is one, which no name is",
+                rule.pattern
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, "transfer", what));
+        }
         Ok(Self {
-            matcher: glob.compile_matcher(),
+            parts: parts.into_iter().map(|part| part.into()).collect(),
             takes: rule.takes,
             whole_path,
             directories_only: stripped.is_some(),
         })
+    }
+
+    fn matches(&self, path: &[u8]) -> bool {
+        let mut names = path.split(|&b| b == b'/');
+        if !self.whole_path {
+            return names
+                .next_back()
+                .is_some_and(|name| matches(name, &self.parts[0]));
+        }
+        let names: Vec<&[u8]> = names.collect();
+        let (mut n, mut p) = (0, 0);
+        // Where to go on if it does not match like this: only the last `**` can have taken too few.
+        let mut resume = None;
+        while n < names.len() {
+            match self.parts.get(p) {
+                Some(part) if part == ANY => {
+                    resume = Some((p + 1, n));
+                    p += 1;
+                    continue;
+                }
+                Some(part) if matches(names[n], part) => {
+                    p += 1;
+                    n += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some((behind, from)) = resume else {
+                return false;
+            };
+            resume = Some((behind, from + 1));
+            p = behind;
+            n = from + 1;
+        }
+        // At the end it is all that is below, and not the directory itself.
+        p == self.parts.len()
     }
 }
 
@@ -115,9 +152,37 @@ mod tests {
     }
 
     #[test]
+    fn two_stars_are_any_directories() {
+        for (pattern, path, matched) in [
+            ("a/**/z", "a/z", true),
+            ("a/**/z", "a/b/c/z", true),
+            ("a/**/z", "b/z", false),
+            ("**/b/*/z", "b/b/c/z", true),
+            ("**/b/*/z", "x/b/c/y/z", false),
+            ("a/**", "a/b", true),
+            ("a/**", "a/b/c", true),
+            ("a/**", "a", false),
+            ("/a*", "ab", true),
+            ("/a*", "b/ab", false),
+            ("a/[bc]/\\*", "a/c/*", true),
+            ("a/[bc]/\\*", "a/c/d", false),
+        ] {
+            let taken = rules(&[(pattern, false)]).take(path.as_bytes(), false);
+            assert_eq!(!taken, matched, "{pattern} {path}");
+        }
+        // In a time that is bounded, whatever they are.
+        let deep = b"a/".repeat(2000);
+        let many = format!("{}x", "**/a/".repeat(50));
+        assert!(rules(&[(&many, false)]).take(&deep, true));
+    }
+
+    #[test]
     fn a_pattern_that_is_none_is_named() {
-        let error = Rules::new(&[Rule::new("a[".into(), false)]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("\"a[\""), "{error}");
+        for pattern in ["", "/", "a//b", "../a", "a/."] {
+            let error = Rules::new(&[Rule::new(pattern.into(), false)]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let named = format!("{pattern:?}");
+            assert!(error.to_string().contains(&named), "{error}");
+        }
     }
 }
