@@ -212,8 +212,14 @@ export interface ReadStreamOptions extends Abortable {
 export interface WriteStreamOptions extends Abortable {
   /** Default: `w`. */
   flags?: Exclude<OpenFlags, 'r'>;
-  /** The permission bits of a new file. Default: 0o666. */
+  /** The permission bits. Default: those of the file that is replaced, or 0o666 as the umask leaves it. */
   mode?: number | string;
+  /**
+   * Whether to write into the file itself, as it is opened by `flags`. Default: false with the flags `w` and
+   * without `start`: then the file has its name, in one step, when the stream has ended, and a stream that is
+   * destroyed leaves what was there before.
+   */
+  inPlace?: boolean;
   /** The position of the first byte, with `r+`. Default: 0. */
   start?: number;
   /** Of strings. Default: `utf8`. */

@@ -4,6 +4,7 @@
 const { Child } = require('./lib/child.cjs');
 const { AbortError, RmuxError } = require('./lib/errors.cjs');
 const { Dir } = require('./lib/directory.cjs');
+const { Dropped } = require('./lib/dropped.cjs');
 const { FileHandle } = require('./lib/file-handle.cjs');
 const { Files } = require('./lib/files.cjs');
 const { Connection, Forward, RemoteListener } = require('./lib/forward.cjs');
@@ -18,6 +19,7 @@ module.exports = {
   Connection,
   Dir,
   Dirent,
+  Dropped,
   FileHandle,
   Files,
   Forward,

@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
-import type { Files, RemotePath } from './files.js';
+import type { Files, NameOptions, RemotePath } from './files.js';
 import type {
   Connection,
   Endpoint,
@@ -17,7 +17,7 @@ import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
 import type { RunOptions, RunResult } from './run.js';
 import type { CutOff, PoolStats, SessionStats } from './stats.js';
-import type { TransferOptions, TransferReport } from './transfers.js';
+import type { Dropped, TransferOptions, TransferReport } from './transfers.js';
 
 export * from './files.js';
 export * from './forwards.js';
@@ -432,6 +432,13 @@ export class Session {
   get(remote: RemotePath, local: string | Uint8Array, options?: TransferOptions): Promise<TransferReport>;
   /** Brings a file or directory of the host to a path of another session's, without a file of this machine. */
   send(remote: RemotePath, to: Session, target: RemotePath, options?: TransferOptions): Promise<TransferReport>;
+  /**
+   * Puts files of this machine into a new private folder of the host, all or none, as terminals do with files
+   * that are dropped on them. Their names are those of the files as far as they can be typed and shown; no two
+   * are alike, and none begins with a dash. Aborting it removes what was put there.
+   */
+  drop(paths: readonly (string | Uint8Array)[], options: NameOptions & { encoding: 'buffer' }): Promise<Dropped<Buffer>>;
+  drop(paths: readonly (string | Uint8Array)[], options?: NameOptions & { encoding?: BufferEncoding }): Promise<Dropped>;
 
   /**
    * Runs a command to its end and collects what it writes. An exit code other than 0 is no error

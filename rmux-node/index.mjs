@@ -8,6 +8,7 @@ export const {
   Connection,
   Dir,
   Dirent,
+  Dropped,
   FileHandle,
   Files,
   Forward,

@@ -322,6 +322,20 @@ export declare class NativeDirectory {
   close(): void
 }
 
+/** Files on the remote, for as long as they are wanted there. Letting go of it has them removed. */
+export declare class NativeDropped {
+  /** The folder, in bytes. */
+  get folder(): Buffer
+  /** The files in it. */
+  get paths(): Array<Buffer>
+  /** These as words for a shell. */
+  get quoted(): Buffer
+  /** Removes them; nothing where it was done before. */
+  remove(operation: number): void
+  /** Has them removed, without waiting. */
+  abandon(): void
+}
+
 /** An open file. Letting go of it closes it. One operation at a time. */
 export declare class NativeFile {
   /** Its path, as the server knows it. */
@@ -430,6 +444,8 @@ export declare class NativeSession {
   search(operation: number, directory: Uint8Array, pattern: Uint8Array): void
   /** Opens a file; settled with a `NativeFile`. */
   openFile(operation: number, path: Uint8Array, spec: OpenSpec): void
+  /** Makes a file that has its name when it is closed; settled with a `NativeFile`. */
+  createFile(operation: number, path: Uint8Array, mode?: number | undefined | null): void
   /** Makes a new file in a directory and opens it; settled with a `NativeFile`. */
   tempFile(operation: number, directory: Uint8Array): void
   /** Makes a new directory whose name begins so; settled with its path. */
@@ -501,6 +517,11 @@ export declare class NativeSession {
   get(path: Uint8Array, local: Uint8Array, spec: TransferSpec): NativeTransfer | Failure
   /** Begins to bring what is at a path to one of another host. */
   send(path: Uint8Array, to: NativeSession, target: Uint8Array, spec: TransferSpec): NativeTransfer | Failure
+  /**
+   * Puts files of this machine into a private folder of the remote; settled with a
+   * `NativeDropped`.
+   */
+  dropFiles(operation: number, paths: Array<Uint8Array>): void
 }
 
 /** A transfer. Letting go of it ends it. */

@@ -33,8 +33,8 @@ export interface TransferOptions {
   sync?: boolean;
   /**
    * Patterns: what matches is left out, with all that is in it. One without `/` is for names, wherever they
-   * are; one with `/` for the path below the source; one that ends with `/` for directories only. `*` and `?`
-   * stand for anything but `/`, `**` for any directories, `[…]` for one of these, `{a,b}` for either.
+   * are; one with `/` for the path below the source; one that ends with `/` for directories only. All else is
+   * as in patterns of `Files.glob`.
    */
   exclude?: string | readonly string[];
   /** Patterns: what matches is taken, whatever `exclude` says. */
@@ -108,4 +108,23 @@ export interface TransferReport {
   skipped: TransferSkipped[];
   /** What could not be transferred, while the rest went on. */
   failures: TransferFailure[];
+}
+
+/**
+ * Files that `Session.drop` has put on the host. They are removed by `remove`, at the end of `await using`, when
+ * this is let go of, and with the session, also where the connection is cut. It keeps the connection open, and
+ * takes one of the channels that the server grants.
+ */
+export class Dropped<Path = string> {
+  private constructor();
+  /** The folder, which only this account can look into. */
+  readonly folder: Path;
+  /** The files, each where that of its place in the list now is. */
+  readonly paths: Path[];
+  /** The same as words for any shell, with spaces between them. */
+  readonly quoted: Path;
+  /** Removes the folder with all that is in it, and waits for that. May be called again. */
+  remove(): Promise<void>;
+  /** As `remove`, for `await using`. There where Node knows the symbol (18.18, 20.4 or newer). */
+  [Symbol.asyncDispose](): Promise<void>;
 }

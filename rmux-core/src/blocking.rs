@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 pub use files::{File, Files, ReadDir, Walk};
 pub use forward::{Forward, RemoteListener, RemoteStream};
-pub use transfer::Transfer;
+pub use transfer::{Dropped, Transfer};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};

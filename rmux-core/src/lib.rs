@@ -87,8 +87,8 @@ pub use session::{
     RemoteWriter, Session, SessionStats, Signal, Stdio, Stopped, resolve,
 };
 pub use transfer::{
-    Conflict, Links, Progress, SkipReason, Skipped, Transfer, TransferEvent, TransferFailure,
-    TransferOptions, TransferPath, TransferReport, Update,
+    Conflict, Dropped, Links, Progress, SkipReason, Skipped, Transfer, TransferEvent,
+    TransferFailure, TransferOptions, TransferPath, TransferReport, Update,
 };
 
 /// The README's Rust code, compiled.

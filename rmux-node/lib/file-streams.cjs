@@ -40,7 +40,10 @@ class ReadStream extends Readable {
       this.#native = native;
       done();
       if (!this.destroyed) this.emit('ready');
-    }, done);
+    }, (error) => {
+      // Of a stream that was destroyed meanwhile, nobody wants to know.
+      done(this.destroyed ? undefined : error);
+    });
   }
 
   _read(size) {
@@ -100,7 +103,10 @@ class WriteStream extends Writable {
       this.#native = native;
       done();
       if (!this.destroyed) this.emit('ready');
-    }, done);
+    }, (error) => {
+      // Of a stream that was destroyed meanwhile, nobody wants to know.
+      done(this.destroyed ? undefined : error);
+    });
   }
 
   #do(begin, then) {

@@ -15,7 +15,7 @@ const key = Symbol('files');
 
 const WRITE = ['encoding', 'mode', 'flag', 'flush', 'inPlace', 'ifUnchanged', 'ifSha256', 'signal'];
 const READ_STREAM = ['start', 'end', 'encoding', 'highWaterMark', 'signal', 'onProgress'];
-const WRITE_STREAM = ['flags', 'mode', 'start', 'encoding', 'highWaterMark', 'signal', 'onProgress'];
+const WRITE_STREAM = ['flags', 'mode', 'inPlace', 'start', 'encoding', 'highWaterMark', 'signal', 'onProgress'];
 
 /** How a file is opened, by the words of fs. */
 const FLAGS = {
@@ -318,9 +318,18 @@ class Files {
   createWriteStream(path, options) {
     const given = encodingOr(options, WRITE_STREAM, 'createWriteStream');
     const spec = opening(given.flags ?? 'w', 'flags', given.mode);
+    const inPlace = check.flag(given.inPlace, 'inPlace') ?? given.start !== undefined;
     if (spec.write !== true && spec.append !== true) check.refuse('flags must be for writing', 'ERR_INVALID_ARG_VALUE');
     const from = check.position(given.start, 'start');
-    return new WriteStream(path, this.#opener(path, spec), { ...streaming(given, 'utf8'), start: from });
+    const whole = (given.flags ?? 'w') === 'w' && !inPlace;
+    const opener = whole ? this.#maker(path, spec.mode) : this.#opener(path, spec);
+    return new WriteStream(path, opener, { ...streaming(given, 'utf8'), start: from });
+  }
+
+  /** Begins a file that has its name when it is closed. */
+  #maker(path, mode) {
+    const bytes = paths.encoded(path);
+    return (operation) => this.#native.createFile(operation, bytes, mode);
   }
 
   #opener(path, spec) {

@@ -7,10 +7,12 @@ const connecting = require('./connecting.cjs');
 const { fromFailure, fromSignal } = require('./errors.cjs');
 const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
+const { Dropped } = require('./dropped.cjs');
 const { Files } = require('./files.cjs');
 const { Connection, Forward, RemoteListener, asked, endpoint, figures } = require('./forward.cjs');
 const leaving = require('./leaving.cjs');
 const { bridge, follow, hold, listeners, nextNumber, release, start } = require('./operations.cjs');
+const paths = require('./paths.cjs');
 const { stayHere } = require('./threads.cjs');
 const { transfer } = require('./transfers.cjs');
 
@@ -322,6 +324,19 @@ class Session {
     const forwards = this.#native.forwards();
     if (forwards === null) throw fromFailure(this.#givenBack());
     return forwards.map(figures);
+  }
+
+  async drop(files, options) {
+    const given = check.options(options, ['encoding', 'signal'], 'drop');
+    const encoding = check.encoding(given.encoding, 'utf8');
+    const signal = check.abortSignal(given.signal);
+    if (!Array.isArray(files)) check.refuse('what is dropped must be an array of paths');
+    const encoded = files.map((file) => paths.encoded(file));
+    const native = await start((operation) => this.#native.dropFiles(operation, encoded), {
+      signal,
+      discard: (late) => late.abandon(),
+    });
+    return Dropped.adopt(native, encoding);
   }
 
   release() {

@@ -247,6 +247,22 @@ impl NativeSession {
         });
     }
 
+    /// Makes a file that has its name when it is closed; settled with a `NativeFile`.
+    #[napi]
+    pub fn create_file(&self, operation: u32, path: Uint8Array, mode: Option<u32>) {
+        let (path, mailbox) = (path.to_vec(), self.mailbox().clone());
+        let host = self.host().name;
+        let mut options = WriteOptions::new();
+        if let Some(mode) = mode {
+            options = options.mode(mode);
+        }
+        self.on_files(operation, |files| async move {
+            let file = files.create(&path, &options).await?;
+            let file = NativeFile::new(file, path.into(), host, mailbox);
+            Ok(Outcome::Found(Found::File(file)))
+        });
+    }
+
     /// Makes a new file in a directory and opens it; settled with a `NativeFile`.
     #[napi]
     pub fn temp_file(&self, operation: u32, directory: Uint8Array) {

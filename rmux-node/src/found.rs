@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, Either7, Env};
+use napi::bindgen_prelude::{Buffer, Either8, Env};
 use napi_derive::napi;
 use rmux_core::{
     DirEntry, DiskSpace, FileType, Metadata, RemotePath, TransferEvent, TransferReport,
@@ -13,7 +13,7 @@ use rmux_core::{
 use crate::delivery::copied;
 use crate::directory::NativeDirectory;
 use crate::file::NativeFile;
-use crate::transfer::{TransferStep, TransferSummary};
+use crate::transfer::{NativeDropped, TransferStep, TransferSummary};
 
 /// What is known of a file; a server may leave anything out.
 #[napi(object, object_from_js = false)]
@@ -103,11 +103,12 @@ pub(crate) enum Found {
     Room(Room),
     Step(TransferEvent),
     Summary(TransferReport),
+    Dropped(NativeDropped),
 }
 
 pub(crate) type FoundValue = Either<
     Buffer,
-    Either7<
+    Either8<
         NativeFile,
         NativeDirectory,
         FileFacts,
@@ -115,6 +116,7 @@ pub(crate) type FoundValue = Either<
         Room,
         TransferStep,
         TransferSummary,
+        NativeDropped,
     >,
 >;
 
@@ -128,16 +130,17 @@ impl Found {
     pub(crate) fn into_value(self, env: &Env) -> napi::Result<FoundValue> {
         Ok(Either::B(match self {
             Self::Bytes(bytes) => return Ok(Either::A(copied(env, &bytes)?)),
-            Self::File(file) => Either7::A(file),
-            Self::Directory(directory) => Either7::B(directory),
-            Self::Facts(facts) => Either7::C(facts),
+            Self::File(file) => Either8::A(file),
+            Self::Directory(directory) => Either8::B(directory),
+            Self::Facts(facts) => Either8::C(facts),
             Self::Entries(entries) => {
                 let entries = entries.iter().map(|entry| to_js(env, entry));
-                Either7::D(entries.collect::<napi::Result<_>>()?)
+                Either8::D(entries.collect::<napi::Result<_>>()?)
             }
-            Self::Room(room) => Either7::E(room),
-            Self::Step(event) => Either7::F(TransferStep::new(env, event)?),
-            Self::Summary(report) => Either7::G(TransferSummary::new(env, report)?),
+            Self::Room(room) => Either8::E(room),
+            Self::Step(event) => Either8::F(TransferStep::new(env, event)?),
+            Self::Summary(report) => Either8::G(TransferSummary::new(env, report)?),
+            Self::Dropped(dropped) => Either8::H(dropped),
         }))
     }
 }

@@ -42,12 +42,17 @@ impl NativeSession {
         self.session.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// The files of its host, for one operation.
-    pub(crate) fn files(&self) -> Result<Files> {
-        self.held().as_ref().map(Session::files).ok_or_else(|| {
+    /// The session, for one operation.
+    pub(crate) fn session(&self) -> Result<Session> {
+        self.held().clone().ok_or_else(|| {
             let what = "this handle of the session was given back";
             Error::new(ErrorKind::Closed, "files", what).with_host(&self.host.name)
         })
+    }
+
+    /// The files of its host, for one operation.
+    pub(crate) fn files(&self) -> Result<Files> {
+        self.session().map(|session| session.files())
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox {

@@ -7,8 +7,8 @@ use std::path::Path;
 use napi::bindgen_prelude::{Buffer, Either, Env, Uint8Array};
 use napi_derive::napi;
 use rmux_core::{
-    Error, ErrorKind, Files, Progress, Result, Skipped, Transfer, TransferEvent, TransferFailure,
-    TransferOptions, TransferReport,
+    Dropped, Error, ErrorKind, Files, Progress, Result, Skipped, Transfer, TransferEvent,
+    TransferFailure, TransferOptions, TransferReport,
 };
 
 use crate::delivery::{Failure, Outcome, copied};
@@ -254,6 +254,88 @@ impl NativeSession {
         NativeTransfer::begin(self, spec, |files, options| {
             Ok(files.send(&path, &to.files()?, &target, options))
         })
+    }
+}
+
+/// Files on the remote, for as long as they are wanted there. Letting go of it has them removed.
+#[napi]
+pub struct NativeDropped {
+    mailbox: Mailbox,
+    held: Slot<Dropped>,
+    folder: Vec<u8>,
+    paths: Vec<Vec<u8>>,
+    quoted: Vec<u8>,
+    host: String,
+}
+
+#[napi]
+impl NativeDropped {
+    /// The folder, in bytes.
+    #[napi(getter)]
+    pub fn folder(&self, env: Env) -> napi::Result<Buffer> {
+        copied(&env, &self.folder)
+    }
+
+    /// The files in it.
+    #[napi(getter)]
+    pub fn paths(&self, env: Env) -> napi::Result<Vec<Buffer>> {
+        self.paths.iter().map(|path| copied(&env, path)).collect()
+    }
+
+    /// These as words for a shell.
+    #[napi(getter)]
+    pub fn quoted(&self, env: Env) -> napi::Result<Buffer> {
+        copied(&env, &self.quoted)
+    }
+
+    /// Removes them; nothing where it was done before.
+    #[napi]
+    pub fn remove(&self, operation: u32) {
+        let (held, host) = (self.held.take(), self.host.clone());
+        self.mailbox.start(operation, async move {
+            if let Some(dropped) = held {
+                let removed = dropped.remove().await;
+                removed.map_err(|error| error.with_host(&host))?;
+            }
+            Ok(Outcome::Nothing)
+        });
+    }
+
+    /// Has them removed, without waiting.
+    #[napi]
+    pub fn abandon(&self) {
+        drop(self.held.take());
+    }
+}
+
+#[napi]
+impl NativeSession {
+    /// Puts files of this machine into a private folder of the remote; settled with a
+    /// `NativeDropped`.
+    #[napi]
+    pub fn drop_files(&self, operation: u32, paths: Vec<Uint8Array>) {
+        let session = match self.session() {
+            Ok(session) => session,
+            Err(error) => return self.mailbox().settle(operation, Err(error.into())),
+        };
+        let (mailbox, host) = (self.mailbox().clone(), self.host().name);
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|path| local_path(path).to_owned())
+            .collect();
+        self.mailbox().start(operation, async move {
+            let dropped = session.drop_files(paths).await;
+            let dropped = dropped.map_err(|error| error.with_host(&host))?;
+            let there = dropped.paths().iter();
+            Ok(Outcome::Found(Found::Dropped(NativeDropped {
+                mailbox,
+                folder: dropped.folder().as_bytes().to_vec(),
+                paths: there.map(|path| path.as_bytes().to_vec()).collect(),
+                quoted: dropped.quoted(),
+                held: Slot::new(Some(dropped)),
+                host,
+            })))
+        });
     }
 }
 

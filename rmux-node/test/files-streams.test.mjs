@@ -185,6 +185,32 @@ test('a part of a file is streamed', async () => {
   assert.equal(fs.readFileSync(file, 'utf8'), '0123abc789+');
 });
 
+test('a file that is streamed to has its name when the stream has ended', async () => {
+  const folder = path.dirname(fresh());
+  const file = `${folder}/streamed`;
+  fs.writeFileSync(file, 'old', { mode: 0o640 });
+  const others = () => fs.readdirSync(folder).filter((name) => name.startsWith('.rmux-')).length;
+  const before = others();
+  const given = files.createWriteStream(file);
+  await new Promise((resolve) => given.write('given up', resolve));
+  assert.equal(fs.readFileSync(file, 'utf8'), 'old');
+  assert.equal(others(), before + 1);
+  given.destroy();
+  await until('what was begun is removed', () => others() === before);
+  const write = files.createWriteStream(file);
+  write.write('new ');
+  write.end('contents');
+  await once(write, 'close');
+  assert.equal(fs.readFileSync(file, 'utf8'), 'new contents');
+  assert.equal(fs.statSync(file).mode & 0o777, 0o640);
+  const inPlace = files.createWriteStream(file, { inPlace: true });
+  await once(inPlace, 'ready');
+  assert.equal(fs.readFileSync(file, 'utf8'), '');
+  inPlace.end('x');
+  await once(inPlace, 'close');
+  assert.equal(fs.readFileSync(file, 'utf8'), 'x');
+});
+
 test('streams become web streams', async () => {
   const file = fresh();
   const data = randomBytes(3 * MIB);

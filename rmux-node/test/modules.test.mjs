@@ -43,6 +43,7 @@ async function namesInCode() {
   const connection = await session.connectTcp('127.0.0.1', server.options.port);
   const forward = await session.forwardDynamic();
   const listener = await session.listen();
+  const dropped = await session.drop([new URL(import.meta.url).pathname]);
   const objects = {
     Connection: connection,
     Forward: forward,
@@ -55,6 +56,7 @@ async function namesInCode() {
     Files: session.files,
     FileHandle: handle,
     Dir: dir,
+    Dropped: dropped,
     Dirent: await dir.read(),
     Stats: await handle.stat(),
   };
@@ -75,7 +77,7 @@ async function namesInCode() {
 
 /** The names that the declarations export, with the members of classes. */
 function namesInTypes() {
-  const sources = ['index.d.ts', 'files.d.ts', 'forwards.d.ts'].map((name) =>
+  const sources = ['index.d.ts', 'files.d.ts', 'forwards.d.ts', 'transfers.d.ts'].map((name) =>
     ts.createSourceFile(name, read(`../${name}`), ts.ScriptTarget.ES2022),
   );
   const names = new Set();

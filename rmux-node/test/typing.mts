@@ -190,6 +190,10 @@ export async function filing(session: Session): Promise<void> {
   });
   same<typeof report, TransferReport>(true);
   await session.send('a', session, 'b', { signal: AbortSignal.timeout(5) });
+  await using dropped = await session.drop(['a', Buffer.from('b')]);
+  same<typeof dropped.paths, string[]>(true);
+  const asBytes = await session.drop(['a'], { encoding: 'buffer' });
+  same<typeof asBytes.folder, Buffer>(true);
   // @ts-expect-error: no such choice
   await session.get('a', 'b', { update: 'never' });
 

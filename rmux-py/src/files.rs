@@ -238,20 +238,7 @@ impl Files {
         exist_ok: bool,
     ) -> PyResult<Operation> {
         self.act(py, |files| async move {
-            if parents && exist_ok {
-                return files.create_dir_all(path).await;
-            }
-            let parent = RemotePath::new(path.to_vec()).parent();
-            if let Some(parent) = parent.filter(|it| parents && !it.as_bytes().is_empty()) {
-                files.create_dir_all(parent).await?;
-            }
-            match files.create_dir(&path).await {
-                Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => {
-                    let is_one = files.metadata(&path).await.is_ok_and(|it| it.is_dir());
-                    is_one.then_some(()).ok_or(error)
-                }
-                made => made,
-            }
+            files.create_dir_with(path, parents, exist_ok).await
         })
     }
 

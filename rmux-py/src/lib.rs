@@ -72,5 +72,5 @@ mod _rmux {
     #[pymodule_export]
     use crate::settings::connect;
     #[pymodule_export]
-    use crate::transfer::Transfer;
+    use crate::transfer::{Dropped, Transfer};
 }

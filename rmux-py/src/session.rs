@@ -22,6 +22,7 @@ use crate::operation::{Operation, duration};
 use crate::recipe::{Recipe, Variables, Words};
 use crate::settings::limit;
 use crate::stats;
+use crate::transfer::{Dropped, local};
 
 /// One host, connected to and authenticated once: a handle, which may be given back.
 #[pyclass(frozen, module = "rmux._rmux")]
@@ -219,6 +220,31 @@ impl Session {
             Ok(made.into_any().unbind())
         });
         Ok(operation.on(&host))
+    }
+
+    /// Puts files of this machine into a private folder of the remote: a `Dropped`.
+    fn drop_files(&self, py: Python<'_>, paths: Vec<PyBackedBytes>) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let session = self.held().clone();
+        let host = self.0.host.name.clone();
+        let named = host.clone();
+        let paths: Vec<_> = paths.iter().map(|path| local(path).to_owned()).collect();
+        let call = async move {
+            let Some(session) = session else {
+                let what = "this handle of the session was given back";
+                return Err(Error::new(ErrorKind::Closed, "drop", what).with_host(&named));
+            };
+            let dropped = session.drop_files(paths).await;
+            Ok(Here::new(dropped.map_err(|error| error.with_host(&named))?))
+        };
+        let operation = Operation::new(call, {
+            let host = host.clone();
+            |py, dropped: Here<rmux_core::Dropped>| {
+                let dropped = Dropped::new(dropped.into_inner(), host);
+                Ok(Py::new(py, dropped)?.into_any())
+            }
+        });
+        Ok(operation.on(&host).named("drop"))
     }
 
     /// Gives the handle back: what runs by it still uses the session, and nothing new can.

@@ -149,6 +149,56 @@ impl Transfer {
     }
 }
 
+/// Files on the remote, for as long as they are wanted there. Letting go of it has them removed.
+#[pyclass(frozen, module = "rmux._rmux")]
+pub(crate) struct Dropped {
+    /// None when they were removed.
+    held: std::sync::Mutex<Option<Here<rmux_core::Dropped>>>,
+    folder: Vec<u8>,
+    paths: Vec<Vec<u8>>,
+    quoted: Vec<u8>,
+    host: String,
+}
+
+impl Dropped {
+    pub(crate) fn new(dropped: rmux_core::Dropped, host: String) -> Self {
+        let paths = dropped.paths().iter();
+        Self {
+            folder: dropped.folder().as_bytes().to_vec(),
+            paths: paths.map(|path| path.as_bytes().to_vec()).collect(),
+            quoted: dropped.quoted(),
+            held: std::sync::Mutex::new(Some(Here::new(dropped))),
+            host,
+        }
+    }
+}
+
+#[pymethods]
+impl Dropped {
+    /// The folder, the files in it, and these as words for a shell.
+    #[getter]
+    fn facts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let bytes = |bytes: &Vec<u8>| PyBytes::new(py, bytes);
+        let paths: Vec<_> = self.paths.iter().map(bytes).collect();
+        let facts = (bytes(&self.folder), paths, bytes(&self.quoted));
+        Ok(facts.into_pyobject(py)?.into_any().unbind())
+    }
+
+    /// Removes them, and waits for that; nothing where it was done before.
+    fn remove(&self, py: Python<'_>) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let held = self.held.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let call = async move {
+            match held {
+                Some(dropped) => dropped.into_inner().remove().await,
+                None => Ok(()),
+            }
+        };
+        let operation = Operation::new(call, |py, ()| Ok(py.None()));
+        Ok(operation.on(&self.host).named("remove"))
+    }
+}
+
 fn told(py: Python<'_>, event: &TransferEvent) -> PyResult<Py<PyAny>> {
     let (kind, fields) = match event {
         TransferEvent::Progress(progress) => ("progress", progressed(py, progress)?),

@@ -1,6 +1,7 @@
 //! The shared cases: requests and what must come of them, the same for every language. The
 //! schema is in `cases/README.md`. Must not know how a request is carried out.
 
+pub mod dropping;
 pub mod fanning;
 pub mod filing;
 pub mod forwarding;
@@ -216,6 +217,7 @@ enum Kind {
     Files,
     Transfers,
     Forward,
+    Drops,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case

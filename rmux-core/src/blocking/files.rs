@@ -50,6 +50,7 @@ wait_for! {
     remove_file(path: impl AsRef<[u8]>) -> ();
     create_dir(path: impl AsRef<[u8]>) -> ();
     create_dir_all(path: impl AsRef<[u8]>) -> ();
+    create_dir_with(path: impl AsRef<[u8]>, parents: bool, exist_ok: bool) -> ();
     temp_dir(prefix: impl AsRef<[u8]>) -> RemotePath;
     remove_dir(path: impl AsRef<[u8]>) -> ();
     remove_dir_all(path: impl AsRef<[u8]>) -> ();
@@ -71,6 +72,14 @@ impl Files {
     /// As there, and those of [`runtime`].
     pub fn open(&self, path: impl AsRef<[u8]>, options: &OpenOptions) -> Result<File> {
         runtime()?.block_on(self.0.open(path, options)).map(File)
+    }
+
+    /// As [`Files::create`](crate::Files::create).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn create(&self, path: impl AsRef<[u8]>, options: &WriteOptions) -> Result<File> {
+        runtime()?.block_on(self.0.create(path, options)).map(File)
     }
 
     /// As [`Files::temp_file`](crate::Files::temp_file).

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Files, runtime};
+use super::{Files, Session, runtime};
 use crate::error::Result;
+use crate::files::RemotePath;
 use crate::transfer::{self, Progress, TransferEvent, TransferOptions, TransferReport};
 
 /// A [`Transfer`](crate::Transfer) for blocking code: its events, as they come. Dropping it ends it.
@@ -52,6 +53,49 @@ impl Files {
     ) -> Result<Transfer> {
         let _entered = runtime()?.enter();
         Ok(Transfer(self.0.send(path, &to.0, target, options)))
+    }
+}
+
+impl Session {
+    /// As [`Session::drop_files`](crate::Session::drop_files).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn drop_files<P: AsRef<Path>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Dropped> {
+        let dropped = runtime()?.block_on(self.0.drop_files(paths))?;
+        Ok(Dropped(dropped))
+    }
+}
+
+/// A [`Dropped`](crate::Dropped) for blocking code.
+#[derive(Debug)]
+pub struct Dropped(transfer::Dropped);
+
+impl Dropped {
+    /// As [`Dropped::folder`](crate::Dropped::folder).
+    pub fn folder(&self) -> &RemotePath {
+        self.0.folder()
+    }
+
+    /// As [`Dropped::paths`](crate::Dropped::paths).
+    pub fn paths(&self) -> &[RemotePath] {
+        self.0.paths()
+    }
+
+    /// As [`Dropped::quoted`](crate::Dropped::quoted).
+    pub fn quoted(&self) -> Vec<u8> {
+        self.0.quoted()
+    }
+
+    /// As [`Dropped::remove`](crate::Dropped::remove).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn remove(self) -> Result<()> {
+        runtime()?.block_on(self.0.remove())
     }
 }
 

@@ -176,6 +176,38 @@ impl Files {
         Ok(())
     }
 
+    /// Makes a directory, with `parents` also those it is in, as far as they are missing. One that is
+    /// there already is no error with `exist_ok`, whatever leads to it.
+    ///
+    /// # Errors
+    /// As [`create_dir`](Self::create_dir) and, with `parents`, as
+    /// [`create_dir_all`](Self::create_dir_all).
+    ///
+    /// # Cancel safety
+    /// Some of them may have been made.
+    pub async fn create_dir_with(
+        &self,
+        path: impl AsRef<[u8]>,
+        parents: bool,
+        exist_ok: bool,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        if parents && exist_ok {
+            return self.create_dir_all(path).await;
+        }
+        let parent = RemotePath::new(path).parent();
+        if let Some(parent) = parent.filter(|it| parents && !it.as_bytes().is_empty()) {
+            self.create_dir_all(parent).await?;
+        }
+        match self.create_dir(path).await {
+            Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => {
+                let is_one = self.metadata(path).await.is_ok_and(|it| it.is_dir());
+                is_one.then_some(()).ok_or(error)
+            }
+            made => made,
+        }
+    }
+
     /// Makes a new directory for this account only (mode 0700), whose name is `prefix` and what
     /// makes it one that nobody else has. It is the caller's to remove.
     ///

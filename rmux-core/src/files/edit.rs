@@ -7,7 +7,9 @@ use crate::error::{ErrorKind, Result};
 
 impl Files {
     /// Puts `new` in the place of `old`, which must be in the file exactly once, and writes the file
-    /// in one step as [`write`](Self::write) does. What somebody else writes meanwhile is not lost.
+    /// in one step as [`write`](Self::write) does. What somebody else writes meanwhile is not lost:
+    /// the file is looked at again right before the new one takes its place. Its contents are read
+    /// once more only where it was written in the last three seconds, since times are whole ones.
     ///
     /// # Errors
     /// [`ErrorKind::Changed`] where `old` is not in the file, or more than once, or where somebody
@@ -28,7 +30,7 @@ impl Files {
             let what = "an empty text is everywhere: say what is to be replaced";
             return Err(tried.error(ErrorKind::InvalidInput, what));
         }
-        let contents = self.read(path).await?;
+        let (known, contents) = self.read_known(path).await?;
         let find = |text: &[u8]| text.windows(old.len()).position(|there| there == old);
         let Some(at) = find(&contents) else {
             let what = "the text to be replaced is not in it";
@@ -39,7 +41,8 @@ impl Files {
             return Err(tried.error(ErrorKind::Changed, what));
         }
         let edited = [&contents[..at], new, &contents[at + old.len()..]].concat();
-        let options = WriteOptions::new().if_sha256(Sha256::digest(&contents).into());
+        let sum = Sha256::digest(&contents).into();
+        let options = WriteOptions::new().just_read(&known, sum);
         self.write_with(path, edited, &options).await
     }
 }

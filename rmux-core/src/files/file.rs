@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use super::behind::{Writing, closed};
 use super::failure::Tried;
 use super::read::Reading;
-use super::{Files, Metadata};
+use super::replace::{Begun, Replace, Target};
+use super::{Files, Metadata, WriteOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sftp::{Answer, Client, Failed, Handle};
 
@@ -123,6 +124,34 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Makes a file that has its name when it is [closed](File::close): what was there under that name
+    /// stays until then, and is replaced in one step, as [`write`](Self::write) does. Dropping it without
+    /// closing it removes it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and [`ErrorKind::Unsupported`] with [`WriteOptions::in_place`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing is left.
+    pub async fn create(&self, path: impl AsRef<[u8]>, options: &WriteOptions) -> Result<File> {
+        let (client, path) = self.locate("write", path.as_ref()).await?;
+        let tried = self.tried("write", &path);
+        if options.is_in_place() {
+            let what = "a file that is written in place is opened";
+            return Err(tried.error(ErrorKind::Unsupported, what));
+        }
+        let target = Target::find(&client, tried, options.create_new).await?;
+        let tried = self.tried("write", &target.path);
+        let begun = Replace::begin(&client, &target, tried, options).await?;
+        let begun = begun.leave();
+        let handle = Arc::clone(begun.handle());
+        let mut file = File::new(self.clone(), client, handle, target.path, false);
+        file.begun = Some(begun);
+        Ok(file)
+    }
+}
+
 /// An open file of the remote.
 ///
 /// Reads ask ahead while they go on in order. Writes are taken into memory and sent while the caller
@@ -137,6 +166,8 @@ pub struct File {
     position: u64,
     seeking: Option<Seeking>,
     path: Vec<u8>,
+    /// What gives it its name when it is closed.
+    begun: Option<Begun>,
     files: Files,
 }
 
@@ -154,6 +185,7 @@ impl File {
             position: 0,
             seeking: None,
             path,
+            begun: None,
             files,
         }
     }
@@ -223,16 +255,21 @@ impl File {
         }
     }
 
-    /// Waits for what was written, and closes the file.
+    /// Waits for what was written, and closes the file. One of [`Files::create`] has its name then.
     ///
     /// # Errors
     /// As [`Files::write`].
     ///
     /// # Cancel safety
-    /// Dropping the future closes the file without waiting.
+    /// Dropping the future closes the file without waiting. One of [`Files::create`] has its name then,
+    /// or is removed.
     pub async fn close(mut self) -> Result<()> {
         self.settle().await?;
         self.reading = None;
+        if let Some(begun) = self.begun.take() {
+            drop(self.writing.handle.take());
+            return begun.finish(&self.files).await;
+        }
         match self.writing.handle.take().and_then(Arc::into_inner) {
             Some(handle) => {
                 let closed = handle.close().await;

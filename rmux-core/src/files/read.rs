@@ -57,6 +57,22 @@ impl Files {
             Err(failed) => Err(tried.not_opened(&client, failed).await),
         }
     }
+
+    /// The whole contents of a file, and what was known of it before they were read.
+    pub(super) async fn read_known(&self, path: &[u8]) -> Result<(Attributes, Vec<u8>)> {
+        let (client, path) = self.locate("read", path).await?;
+        let tried = self.tried("read", &path);
+        let opening = client.open_file(&path, OpenFlags::READ, Attributes::default());
+        let handle = match opening.await {
+            Ok(handle) => Arc::new(handle),
+            Err(failed) => return Err(tried.not_opened(&client, failed).await),
+        };
+        let known = client.fstat(&handle);
+        match whole(&client, &handle, 0..u64::MAX).await {
+            Ok(contents) => Ok((known.await.unwrap_or_default(), contents)),
+            Err(failed) => Err(tried.not_opened(&client, failed).await),
+        }
+    }
 }
 
 /// The bytes of a range.

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use rmux_proto::sftp::{Attributes, Extension, FileType};
 
-use super::WriteOptions;
 use super::failure::Tried;
 use super::temporary::Temporary;
-use super::write::{NEW_FILE, check, permissions};
+use super::write::{NEW_FILE, check, check_contents, check_known, permissions};
+use super::{Files, WriteOptions};
 use crate::error::{ErrorKind, Result};
 use crate::sftp::{Answer, Client, Failed, Handle};
 
 const SPECIAL_BITS: u32 = 0o7000;
+/// How many seconds a file must have been left alone so that whoever writes to it from then on changes
+/// its time of writing. Some file systems count by two.
+const TELLS: u32 = 3;
 
 /// The file that is to be written, behind symbolic links.
 pub(crate) struct Target {
@@ -55,12 +58,63 @@ pub(crate) struct Replace<'a> {
     old: Option<Attributes>,
     /// What the new one is, once the server has told.
     own: Option<Answer<Attributes>>,
+    /// When the new one was made, by the server's clock.
+    made: Option<u32>,
     new: Temporary,
     /// Whether the old one may be removed first where it cannot be replaced in one step.
     removes: bool,
 }
 
+/// The same for who goes on with other things meanwhile. Dropping it removes what was begun.
+pub(super) struct Begun {
+    client: Client,
+    path: Vec<u8>,
+    options: WriteOptions,
+    old: Option<Attributes>,
+    own: Option<Answer<Attributes>>,
+    new: Temporary,
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+impl Begun {
+    pub(super) fn handle(&self) -> &Arc<Handle> {
+        self.new.handle()
+    }
+
+    /// As [`Replace::finish`], of what was written by others, who have let go of the handle.
+    pub(super) async fn finish(self, files: &Files) -> Result<()> {
+        let replace = Replace {
+            client: &self.client,
+            tried: files.tried("write", &self.path),
+            options: self.options,
+            old: self.old,
+            own: self.own,
+            made: None,
+            new: self.new,
+            removes: false,
+        };
+        replace.finish(Ok(())).await
+    }
+}
+
 impl<'a> Replace<'a> {
+    /// Leaves the rest for later.
+    pub(super) fn leave(self) -> Begun {
+        Begun {
+            client: self.client.clone(),
+            path: self.tried.path.to_vec(),
+            options: self.options,
+            old: self.old,
+            own: self.own,
+            new: self.new,
+        }
+    }
+
     /// Makes it, beside its target.
     pub(crate) async fn begin(
         client: &'a Client,
@@ -84,7 +138,10 @@ impl<'a> Replace<'a> {
         if old.as_ref().and_then(Attributes::file_type) == Some(FileType::Directory) {
             return Err(tried.is_directory());
         }
-        check(client, tried, options, old.as_ref()).await?;
+        check_known(tried, options, old.as_ref())?;
+        if !options.just_read {
+            check_contents(client, tried, options).await?;
+        }
         // Never more than it will be in the end: somebody may open it meanwhile.
         let mode = options
             .mode
@@ -106,6 +163,7 @@ impl<'a> Replace<'a> {
             options: options.clone(),
             old,
             own,
+            made: None,
             new,
             removes: false,
         })
@@ -164,17 +222,30 @@ impl<'a> Replace<'a> {
         }
         if self.options.unchanged.is_some() || self.options.sha256.is_some() {
             let now = client.lstat(tried.path).await.ok();
-            check(client, tried, &self.options, now.as_ref()).await?;
+            match self.time_tells() {
+                true => check_known(tried, &self.options, now.as_ref())?,
+                false => check(client, tried, &self.options, now.as_ref()).await?,
+            }
         }
         self.place().await?;
         self.new.keep();
         Ok(())
     }
 
+    /// Whether a file that was just read can have been written to only if its length or its time of
+    /// writing is another.
+    fn time_tells(&self) -> bool {
+        let seen = self.options.unchanged.and_then(|(_, written)| written);
+        self.options.just_read
+            && seen
+                .zip(self.made)
+                .is_some_and(|(seen, made)| seen.saturating_add(TELLS) <= made)
+    }
+
     /// Makes owner and mode those of the old file, as far as the server lets us.
     async fn take_after_old(&mut self) -> Result<()> {
         let own = self.own.take();
-        let (client, handle) = (self.client, self.handle());
+        let client = self.client;
         let wanted = self.options.mode;
         let (Some(old), Some(own)) = (&self.old, own) else {
             // The umask has had its word, against what was asked for.
@@ -184,12 +255,14 @@ impl<'a> Replace<'a> {
             };
         };
         let own = own.await.map_err(|failed| self.tried.failed(failed))?;
+        self.made = own.times.map(|it| it.1);
         let Some(mut mode) = wanted.or(old.permissions.map(|mode| mode & 0o7777)) else {
             return Ok(());
         };
         if let (Some((user, group)), Some((own_user, own_group))) = (old.owner, own.owner)
             && (user, group) != (own_user, own_group)
         {
+            let handle = self.handle();
             let owner = |user, group| Attributes {
                 owner: Some((user, group)),
                 ..Attributes::default()

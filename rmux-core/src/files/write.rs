@@ -31,6 +31,8 @@ pub struct WriteOptions {
     /// Length and time of writing, in seconds.
     pub(super) unchanged: Option<(Option<u64>, Option<u32>)>,
     pub(super) sha256: Option<[u8; 32]>,
+    /// Whether the conditions are of what was read a moment ago.
+    pub(super) just_read: bool,
 }
 
 impl WriteOptions {
@@ -56,6 +58,15 @@ impl WriteOptions {
     /// but a reader may see half of it, and so may everybody when the connection is lost meanwhile.
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
+        self
+    }
+
+    /// For contents that were just read, with this known of the file before: they are not read again
+    /// where length and time of writing can tell that nobody else wrote to it.
+    pub(super) fn just_read(mut self, known: &Attributes, sum: [u8; 32]) -> Self {
+        self.unchanged = Some((known.size, known.times.map(|it| it.1)));
+        self.sha256 = Some(sum);
+        self.just_read = true;
         self
     }
 
@@ -241,6 +252,16 @@ pub(super) async fn check(
     options: &WriteOptions,
     now: Option<&Attributes>,
 ) -> Result<()> {
+    check_known(tried, options, now)?;
+    check_contents(client, tried, options).await
+}
+
+/// As [`check`], of what needs no reading.
+pub(super) fn check_known(
+    tried: Tried<'_>,
+    options: &WriteOptions,
+    now: Option<&Attributes>,
+) -> Result<()> {
     if options.create_new && now.is_some() {
         return Err(tried.error(ErrorKind::AlreadyExists, "it exists already"));
     }
@@ -253,6 +274,16 @@ pub(super) async fn check(
             return changed("its length or its time of writing is another than before");
         }
     }
+    Ok(())
+}
+
+/// As [`check`], of the contents.
+pub(super) async fn check_contents(
+    client: &Client,
+    tried: Tried<'_>,
+    options: &WriteOptions,
+) -> Result<()> {
+    let changed = |what| Err(tried.error(ErrorKind::Changed, what));
     if let Some(wanted) = options.sha256 {
         match sha256(client, tried.path).await {
             Ok(sum) if sum == wanted => {}

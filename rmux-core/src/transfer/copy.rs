@@ -51,7 +51,7 @@ impl Copy<'_> {
         let wanted = Wanted {
             new_mode: known.mode.unwrap_or(NEW_FILE),
             old: self.old.clone(),
-            mode: known.mode.filter(|_| options.modes),
+            mode: (options.fixed_mode).or(known.mode.filter(|_| options.modes)),
             times: options.times.then(|| known.clone()),
             sync: options.sync,
             is_new: options.conflict != Conflict::Overwrite,

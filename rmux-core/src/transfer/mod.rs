@@ -6,6 +6,7 @@
 
 mod copy;
 mod digest;
+mod dropped;
 mod event;
 mod known;
 mod local;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+pub use dropped::Dropped;
 pub use event::{
     Progress, SkipReason, Skipped, TransferEvent, TransferFailure, TransferPath, TransferReport,
 };

@@ -112,6 +112,7 @@ pub struct TransferOptions {
     pub(super) resume: bool,
     pub(super) checksum: bool,
     pub(super) sync: bool,
+    pub(super) fixed_mode: Option<u32>,
     rules: Vec<Rule>,
 }
 
@@ -183,12 +184,19 @@ impl TransferOptions {
         self
     }
 
+    /// These permission bits for every file, whatever the source has.
+    pub(super) fn fixed_mode(mut self, mode: u32) -> Self {
+        self.fixed_mode = Some(mode);
+        self
+    }
+
     /// Leaves out what matches this pattern, with all that is in it.
     ///
     /// Of all patterns, the first one that matches decides; what none matches is taken. A pattern
     /// without `/` is one for names, wherever they are; one with `/` is for the path below the
-    /// source; one that ends with `/` is for directories only. `*` and `?` stand for anything but
-    /// `/`, `**` for any directories, `[…]` for one of these, `{a,b}` for either.
+    /// source; one that ends with `/` is for directories only. In a name, `*` is any part of it, a
+    /// dot in front included, `?` any byte and `[…]` one of some; a backslash takes their meaning
+    /// away. `**` between slashes is any number of directories, and at the end all below.
     pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
         self.rules.push(Rule::new(pattern.into(), false));
         self

@@ -1,7 +1,8 @@
 //! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
 //! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`,
-//! of transfers in `transferring`.
+//! of transfers in `transferring`, of dropped files in `dropping`.
 
+mod dropping;
 mod fanning;
 mod filing;
 mod forwarding;

@@ -3,6 +3,7 @@
 mod choices;
 mod conditions;
 mod cuts;
+mod dropped;
 mod endings;
 mod failures;
 mod hostile;

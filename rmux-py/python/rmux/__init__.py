@@ -11,6 +11,7 @@
 
 from rmux import _rmux
 from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty, Subsystem
+from rmux._dropped import Dropped
 from rmux._errors import (
     AlreadyExists,
     AuthFailed,
@@ -92,6 +93,7 @@ __all__ = [
     "DirEntry",
     "Disconnected",
     "DiskSpace",
+    "Dropped",
     "Error",
     "Files",
     "Forward",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, Union, overload
 from rmux import _command, _events, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background, in_a_thread
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
+from rmux._dropped import Dropped
 from rmux._errors import CommandTimedOut, Error, LimitExceeded
 from rmux._files import Files
 from rmux._forward import Reaching
@@ -196,8 +197,7 @@ class Session(Reaching, Handle):
 
         Of patterns, those of ``include`` are asked first. One without ``/`` is for names, wherever
         they are; one with ``/`` for the path below the source; one that ends with ``/`` for
-        directories only. ``*`` and ``?`` stand for anything but ``/``, ``**`` for any directories,
-        ``[…]`` for one of these, ``{a,b}`` for either.
+        directories only. All else is as in patterns of :meth:`Files.glob`.
         """
         how, watch = _transfer.wanted(options)
         native = self._files._native.put(_transfer.local(local), encode(remote), how)
@@ -221,6 +221,13 @@ class Session(Reaching, Handle):
         how, watch = _transfer.wanted(options)
         native = self._files._native.send(encode(remote), to._files._native, encode(target), how)
         return _transfer.carried(native, watch)
+
+    def drop(self, paths: Iterable[Local]) -> Dropped:
+        """Puts files of this machine into a new private folder of the host, all or none, as
+        terminals do with files that are dropped on them. Their names are those of the files as far
+        as they can be typed and shown; no two are alike, and none begins with a dash. Leaving the
+        ``with`` block of what this gives removes them."""
+        return Dropped(self._native.drop_files([_transfer.local(path) for path in paths]).wait())
 
     @overload
     def run(

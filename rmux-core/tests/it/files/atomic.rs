@@ -6,9 +6,10 @@ use std::time::Duration;
 use rmux_core::{ErrorKind, WriteOptions};
 use rmux_testkit::relay::{Direction, Relay};
 use rmux_testkit::sshd::Sshd;
+use tokio::io::AsyncWriteExt as _;
 
 use super::{LIMIT, all, external, internal, names};
-use crate::fixture::{connect, relayed, within};
+use crate::fixture::{connect, eventually, relayed, within};
 
 #[tokio::test]
 async fn what_is_written_is_read_back() {
@@ -257,4 +258,38 @@ fn broken_stream() -> impl tokio::io::AsyncRead {
         }
     }
     Broken
+}
+
+#[tokio::test]
+async fn a_created_file_has_its_name_when_it_is_closed() {
+    for served in [external().await, internal().await] {
+        let path = served.at("file");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let read = || std::fs::read_to_string(&path).unwrap();
+        let options = WriteOptions::new();
+        let mut given_up = served.files.create(&path, &options).await.unwrap();
+        given_up.write_all(b"given up").await.unwrap();
+        given_up.flush().await.unwrap();
+        assert_eq!((read().as_str(), served.names().len()), ("old", 2));
+        drop(given_up);
+        eventually(LIMIT, "it is removed", || served.names().len() == 1).await;
+        let mut file = served.files.create(&path, &options).await.unwrap();
+        for piece in ["new ", "contents"] {
+            file.write_all(piece.as_bytes()).await.unwrap();
+        }
+        assert_eq!(read(), "old");
+        file.close().await.unwrap();
+        assert_eq!(read(), "new contents", "{}", served.name);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let new = served.files.create(served.at("new"), &options).await;
+        new.unwrap().close().await.unwrap();
+        assert_eq!(served.names(), ["file", "new"]);
+        let in_place = WriteOptions::new().in_place();
+        let error = served.files.create(&path, &in_place);
+        assert_eq!(error.await.unwrap_err().kind(), ErrorKind::Unsupported);
+        let nowhere = served.files.create(served.at("no/file"), &options);
+        assert_eq!(nowhere.await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
 }

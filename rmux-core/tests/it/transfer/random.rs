@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rmux_core::Files;
+use rmux_core::{ErrorKind, Files, Transfer};
+use rmux_testkit::relay::{Direction, Relay};
 
-use super::{Served, all, assert_same};
+use super::{LIMIT, Served, all, assert_same};
+use crate::fixture::{connect, relayed, within};
 
 /// Few names, so that they meet.
 fn name() -> impl Strategy<Value = String> {
@@ -38,8 +40,16 @@ enum Step {
     /// The whole is put elsewhere, and the tree goes on there.
     Put {
         resume: bool,
+        cut: Option<u64>,
     },
-    Get,
+    Get {
+        cut: Option<u64>,
+    },
+}
+
+/// After how many bytes the link of a transfer is cut, which is gone on with over another one then.
+fn cut() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![Just(None), (0..12_000_u64).prop_map(Some)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,8 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (name(), prop_oneof![Just(0o600), Just(0o755), Just(0o640)])
             .prop_map(|(name, mode)| Step::Mode(name, mode)),
         1 => (name(), name()).prop_map(|(from, to)| Step::Copy(from, to)),
-        1 => any::<bool>().prop_map(|resume| Step::Put { resume }),
-        1 => Just(Step::Get),
+        1 => (any::<bool>(), cut()).prop_map(|(resume, cut)| Step::Put { resume, cut }),
+        1 => cut().prop_map(|cut| Step::Get { cut }),
     ]
 }
 
@@ -122,7 +132,7 @@ fn local(top: &Path, step: &Step) -> bool {
             }
             std::fs::copy(from_path, to_path).is_ok()
         }
-        Step::Put { .. } | Step::Get => false,
+        Step::Put { .. } | Step::Get { .. } => false,
     }
 }
 
@@ -145,7 +155,7 @@ async fn remote(files: &Files, top: &Path, step: &Step) -> rmux_core::Result<()>
             files.set_mode(path, mode).await
         }
         Step::Copy(from, to) => files.copy(at(from), at(to)).await,
-        Step::Put { .. } | Step::Get => Ok(()),
+        Step::Put { .. } | Step::Get { .. } => Ok(()),
     }
 }
 
@@ -178,26 +188,27 @@ async fn play(served: &Served, steps: &[Step]) {
     std::fs::create_dir(&mine).unwrap();
     std::fs::create_dir(&theirs).unwrap();
     for (number, step) in steps.iter().enumerate() {
-        let options = match step {
-            Step::Put { resume: true } => all().resume(),
-            _ => all(),
+        let (options, cut) = match step {
+            Step::Put { cut: Some(cut), .. } | Step::Get { cut: Some(cut) } => {
+                (all().resume(), Some(*cut))
+            }
+            Step::Put { resume: true, .. } => (all().resume(), None),
+            _ => (all(), None),
         };
         match step {
             Step::Put { .. } => {
                 // The local tree is put in the place of theirs.
                 let next = folder.path().join(format!("theirs {number}"));
-                run(served
-                    .files
-                    .put(&mine, next.display().to_string(), &options))
-                .await;
+                let to = next.display().to_string();
+                let put = |files: &Files| files.put(&mine, &to, &options);
+                run(served, Direction::Up, cut, put).await;
                 theirs = next;
             }
-            Step::Get => {
+            Step::Get { .. } => {
                 let next = folder.path().join(format!("mine {number}"));
-                run(served
-                    .files
-                    .get(theirs.display().to_string(), &next, &options))
-                .await;
+                let from = theirs.display().to_string();
+                let get = |files: &Files| files.get(&from, &next, &options);
+                run(served, Direction::Down, cut, get).await;
                 mine = next;
             }
             step => {
@@ -213,8 +224,27 @@ async fn play(served: &Served, steps: &[Step]) {
     }
 }
 
-async fn run(transfer: rmux_core::Transfer) {
-    super::done(transfer).await;
+/// Transfers, and where it is cut meanwhile transfers again.
+async fn run(
+    served: &Served,
+    direction: Direction,
+    cut: Option<u64>,
+    begin: impl Fn(&Files) -> Transfer,
+) {
+    if let Some(cut) = cut {
+        let relay = Relay::to(served.sshd.addr()).start().await;
+        let session = connect(relayed(&served.sshd, &relay)).await;
+        let files = session.files();
+        // The channel is open, so that the cut falls into the transfer.
+        files.exists("/").await.unwrap();
+        relay.set_cut_after(direction, cut);
+        match within(LIMIT, "the cut", begin(&files).finish()).await {
+            Ok(report) => assert!(report.is_ok(), "{:?}", report.failures),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}"),
+        }
+        relay.cut();
+    }
+    super::done(begin(&served.files)).await;
 }
 
 #[test]

@@ -12,6 +12,7 @@ Cancelling a call cancels its work: a command that only the call knows of is kil
 results and settings are those of :mod:`rmux`.
 """
 
+from rmux.aio._dropped import Dropped
 from rmux.aio._files import Files
 from rmux.aio._forward import Forward, RemoteListener
 from rmux.aio._hosts import HostResults
@@ -24,6 +25,7 @@ from rmux.aio._session import Session, connect
 from rmux.aio._streams import StreamReader, StreamWriter
 
 __all__ = [
+    "Dropped",
     "File",
     "Files",
     "Forward",

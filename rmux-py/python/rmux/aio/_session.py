@@ -27,6 +27,7 @@ from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, Sessio
 from rmux._stats import CutOff, SessionStats
 from rmux._transfer import Local, TransferOptions, TransferReport
 from rmux.aio._answering import Answering, AnsweringLater
+from rmux.aio._dropped import Dropped
 from rmux.aio._files import Files
 from rmux.aio._forward import Reaching
 from rmux.aio._path import RemotePath
@@ -210,6 +211,16 @@ class Session(Reaching, Handle):
         how, watch = _transfer.wanted(options)
         native = self._files._native.send(encode(remote), to._files._native, encode(target), how)
         return await carried(native, watch)
+
+    def drop(self, paths: Iterable[Local]) -> Opening[Dropped]:
+        """Puts files of this machine into a new private folder of the host, all or none, as
+        terminals do with files that are dropped on them. Their names are those of the files as far
+        as they can be typed and shown; no two are alike, and none begins with a dash. ``await`` it,
+        or enter it with ``async with``, whose end removes them."""
+        return Opening(self._drop([_transfer.local(path) for path in paths]))
+
+    async def _drop(self, paths: list[bytes]) -> Dropped:
+        return Dropped(await settle(self._native.drop_files(paths)))
 
     @overload
     async def run(
