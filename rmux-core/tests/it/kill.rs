@@ -8,7 +8,8 @@ use tokio::io::AsyncReadExt;
 
 use crate::fixture::{eventually, runs, session, within};
 
-const LIMIT: Duration = Duration::from_secs(10);
+/// Generous: nothing here is about time, and the machine may be busy.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A shell that ignores polite signals, and a child of its own.
 fn stubborn(mark: &str) -> String {
@@ -187,10 +188,11 @@ async fn a_command_whose_output_was_too_much_can_still_be_killed() {
         .memory_budget(1 << 20)
         .spill_limit(1 << 20);
     let session = crate::fixture::connect(config).await;
-    let mut command = session.shell("yes | head -c 40000000; exec sleep 6111");
+    let mut command = session.shell("yes | head -c 24000000; exec sleep 6111");
     let child = command.kill_on_drop(true).spawn().await.unwrap();
-    // More than the window has passed by then, and so the limits are.
-    let limit = Duration::from_secs(60);
+    // More than the window has passed by then, and so the limits are. That much takes its time where
+    // nothing is optimized and the machine is busy.
+    let limit = Duration::from_secs(240);
     eventually(limit, "it runs", || runs("6111")).await;
     let error = within(limit, "the limit", child.wait_with_output())
         .await

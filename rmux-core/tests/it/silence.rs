@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use rmux_core::{Config, ConfigFile, ErrorKind, Pty, Session};
 use rmux_testkit::embedded::{EmbeddedServer, EmbeddedServerBuilder};
-use rmux_testkit::relay::Relay;
+use rmux_testkit::relay::{Direction, Relay};
 use rmux_testkit::sshd::Sshd;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::fixture::{connect, relayed, within};
+use crate::fixture::{connect, eventually, relayed, within};
 
 const LIMIT: Duration = Duration::from_millis(800);
 const SOON: Duration = Duration::from_secs(20);
 /// So long that nothing else ends what is tested.
 const NEVER: Duration = Duration::from_secs(3_600);
+/// A slow network: bytes in a second.
+const RATE: u64 = 100 << 10;
 
 async fn server(builder: EmbeddedServerBuilder) -> EmbeddedServer {
     let builder = builder.password("open").shell("/bin/sh");
@@ -130,24 +133,43 @@ async fn a_silent_link_does_not_hide_the_silence_of_the_server() {
 async fn a_slow_network_is_no_silent_server() {
     let sshd = Sshd::start();
     let relay = Relay::to(sshd.addr()).start().await;
-    let limit = Duration::from_secs(3);
+    let limit = Duration::from_secs(5);
     let session = connect(relayed(&sshd, &relay).answer_timeout(limit)).await;
-    // What is written first is on its way for several times the limit.
-    relay.set_bandwidth(rmux_testkit::relay::Direction::Up, Some(150 << 10));
-    let upload = session
-        .shell("exec cat >/dev/null")
-        .input(vec![b'x'; 1_500 << 10])
-        .clone();
-    let upload = tokio::spawn(async move { upload.output().await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let command = session.shell("exec cat >/dev/null");
+    let mut upload = command.spawn().await.unwrap();
+    let before = relay.bytes(Direction::Up);
+    relay.set_bandwidth(Direction::Up, Some(RATE));
+    let mut input = upload.stdin.take().unwrap();
+    // The way stays full, however busy this machine is: what is written ahead is several times what
+    // passes within the limit.
+    let feeding =
+        tokio::spawn(async move { while input.write_all(&[b'x'; 32 << 10]).await.is_ok() {} });
+    let ahead = || {
+        session
+            .stats()
+            .bytes_sent
+            .saturating_sub(relay.bytes(Direction::Up) - before)
+    };
+    eventually(SOON, "the way is full", || {
+        ahead() > 3 * RATE * limit.as_secs()
+    })
+    .await;
     let start = Instant::now();
     let behind = session.command("true");
-    let output = within(3 * SOON, "the command", behind.output()).await;
+    let output = within(6 * SOON, "the command", behind.output()).await;
     assert!(output.expect("it only took long").status.success());
     assert!(
         start.elapsed() > limit,
         "it was too fast to tell anything: {:?}",
         start.elapsed()
     );
-    assert!(upload.await.unwrap().unwrap().status.success());
+    relay.set_bandwidth(Direction::Up, None);
+    feeding.abort();
+    let _ = feeding.await;
+    assert!(
+        within(SOON, "the upload", upload.wait())
+            .await
+            .unwrap()
+            .success()
+    );
 }
