@@ -14,6 +14,7 @@
 //! that cannot start has failed.
 #![warn(missing_docs)]
 
+mod account;
 pub mod agent;
 pub mod cases;
 pub mod embedded;

@@ -25,6 +25,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("ps", "procps"),
     ("ss", "iproute2"),
     ("script", "bsdutils"),
+    ("prlimit", "util-linux"),
+    ("useradd", "passwd"),
+    ("userdel", "passwd"),
     ("openssl", "openssl"),
 ];
 

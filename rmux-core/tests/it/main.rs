@@ -19,6 +19,7 @@ mod liveness;
 mod long;
 mod map;
 mod never_local;
+mod obeying;
 mod pool;
 mod pool_endings;
 mod pool_limits;

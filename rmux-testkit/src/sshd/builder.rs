@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Sshd;
+use crate::account::Account;
 use crate::keys::{KeyKind, KeyPair};
 use crate::processes::{self, Tether};
 
@@ -39,6 +40,7 @@ pub struct SshdBuilder {
     log_channels: bool,
     real_home: bool,
     program: Option<PathBuf>,
+    unprivileged: bool,
 }
 
 impl Default for SshdBuilder {
@@ -52,6 +54,7 @@ impl Default for SshdBuilder {
             log_channels: false,
             real_home: false,
             program: None,
+            unprivileged: false,
         }
     }
 }
@@ -123,6 +126,16 @@ impl SshdBuilder {
         self
     }
 
+    /// Lets in to an account that is not root's. Where root runs the tests, that is one made for this
+    /// server; it is nobody's who logs in, and has `/` for its `HOME`.
+    ///
+    /// Such an account's commands get the signals that are asked for, which OpenSSH before 9.8 sends
+    /// to nobody on behalf of root, and [its processes can be limited](Sshd::limit_processes).
+    pub fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
+        self
+    }
+
     /// Starts sshd and returns when it listens.
     ///
     /// sshd is looked for in `RMUX_TEST_SSHD` (a path), `PATH`, `/usr/sbin`, `/usr/local/sbin`
@@ -147,12 +160,15 @@ impl SshdBuilder {
                 false => (*kind, KeyPair::of_this_process(*kind).clone()),
             })
             .collect();
+        let is_root = rustix::process::geteuid().is_root();
+        let account = (self.unprivileged && is_root).then(Account::create);
         std::fs::create_dir(folder.path().join(HOME)).expect("the fixture's folder is writable");
         self.write_keys(folder.path(), &client, &host_keys);
 
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port();
-            self.write_config(folder.path(), &program, port, &host_keys);
+            let of_other = account.is_some();
+            self.write_config(folder.path(), &program, port, &host_keys, of_other);
             let mut child = spawn(&program, folder.path());
             match await_start(&mut child, folder.path()) {
                 Start::Listening => {}
@@ -173,6 +189,7 @@ impl SshdBuilder {
                 child: Mutex::new(child),
                 tether: Some(tether),
                 folder,
+                account,
                 pid: pid as i32,
                 port,
                 client,
@@ -205,6 +222,7 @@ impl SshdBuilder {
         program: &Path,
         port: u16,
         host_keys: &[(KeyKind, KeyPair)],
+        of_other: bool,
     ) {
         let at = |name: &str| quoted(&folder.join(name));
         let mut text = String::new();
@@ -213,7 +231,16 @@ impl SshdBuilder {
         }
         // sshd keeps the first value it reads, so what the test wants comes first.
         let mut variables = Vec::new();
-        if !self.real_home {
+        if of_other {
+            // Nobody but root sees into the folder.
+            variables.push("HOME=/".to_owned());
+            text.push_str("AuthorizedKeysFile none\nAuthorizedKeysCommandUser root\n");
+            let _ = writeln!(
+                text,
+                "AuthorizedKeysCommand /bin/cat {}",
+                at(AUTHORIZED_KEYS)
+            );
+        } else if !self.real_home {
             variables.push(format!("\"HOME={}\"", folder.join(HOME).display()));
         }
         for (keyword, value) in &self.options {

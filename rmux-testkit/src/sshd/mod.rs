@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 pub use builder::SshdBuilder;
 
+use crate::account::Account;
 use crate::keys::{KeyKind, KeyPair};
 use crate::processes::{self, Process, Tether};
 
@@ -42,6 +43,7 @@ pub struct Sshd {
     // Before the folder: it must not set off while the folder is being removed.
     tether: Option<Tether>,
     folder: TempDir,
+    account: Option<Account>,
     pid: i32,
     port: u16,
     client: KeyPair,
@@ -71,9 +73,13 @@ impl Sshd {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The user to log in as: the one who runs the tests.
-    pub fn user(&self) -> &'static str {
-        current_user()
+    /// The user to log in as: the one who runs the tests, unless it is
+    /// [another](SshdBuilder::unprivileged).
+    pub fn user(&self) -> &str {
+        match &self.account {
+            Some(account) => account.name(),
+            None => current_user(),
+        }
     }
 
     /// The process id of the listener.

@@ -88,6 +88,48 @@ impl Sshd {
         }
     }
 
+    /// Has the system grant so many more processes than it has now to the account, on its connections
+    /// of now and to what those start from then on; without a number, as many as before. Root cannot be
+    /// limited, and the processes of somebody else who logs in come and go: false where the account is
+    /// not [this server's own](super::SshdBuilder::unprivileged).
+    ///
+    /// # Panics
+    /// Where it has no connection.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn limit_processes(&self, more: Option<usize>) -> bool {
+        use std::os::unix::process::CommandExt as _;
+
+        if self.account.is_none() {
+            return false;
+        }
+        let uid_of = |process: &Process| word(&about(process.pid, "status"), "Uid:", 1);
+        let connections = self.descendants();
+        let mut connections = connections.iter().filter(|process| is_server(process));
+        let (connection, uid) = connections
+            .find_map(|process| Some((process, uid_of(process).filter(|uid| *uid != 0)?)))
+            .expect("the account is logged in");
+        // Those count too that have ended, and that nobody reaps.
+        let there = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let there = there.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let there = there.filter(|pid| word(&about(*pid, "status"), "Uid:", 1) == Some(uid));
+        let limit = match more {
+            Some(more) => there.count() as u32 + more as u32,
+            None => word(&about(connection.pid, "limits"), "Max processes", 3).unwrap_or(u32::MAX),
+        };
+        // By the account itself: root may lack the right to.
+        let status = std::process::Command::new("prlimit")
+            .arg("--pid")
+            .arg(connection.pid.to_string())
+            .arg(format!("--nproc={limit}:"))
+            .gid(word(&about(connection.pid, "status"), "Gid:", 1).expect("it has a group"))
+            .uid(uid)
+            .status()
+            .expect("prlimit (Debian: util-linux)");
+        assert!(status.success(), "prlimit failed");
+        true
+    }
+
     pub(super) fn descendants(&self) -> Vec<Process> {
         processes::descendants(self.pid)
     }
@@ -123,4 +165,17 @@ fn is_internal_sftp(process: &Process) -> bool {
     is_server(process)
         && std::fs::read(format!("/proc/{}/cmdline", process.pid))
             .is_ok_and(|line| String::from_utf8_lossy(&line).contains("internal-sftp"))
+}
+
+/// A file about a process; empty where that is gone.
+#[cfg(target_os = "linux")]
+fn about(pid: i32, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+}
+
+/// A number of a text: the word of this index in the line that begins so.
+#[cfg(target_os = "linux")]
+fn word(text: &str, line: &str, index: usize) -> Option<u32> {
+    let line = text.lines().find(|other| other.starts_with(line))?;
+    line.split_whitespace().nth(index)?.parse().ok()
 }
