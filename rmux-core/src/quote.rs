@@ -56,7 +56,8 @@ fn is_plain(word: &[u8]) -> bool {
 /// The words must not hold NUL, which no argument can.
 pub(crate) fn command_line<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     if words.iter().any(|word| word.as_ref().contains(&b'\n')) {
-        return posix_script(&posix_words(words));
+        // In the place of the `sh` that decodes it, whose process group is then the command's.
+        return posix_script(&[b"exec ", &posix_words(words)[..]].concat());
     }
     let mut out = Vec::new();
     for (index, word) in words.iter().enumerate() {

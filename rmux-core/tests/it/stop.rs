@@ -84,6 +84,19 @@ async fn a_stopped_child_tells_its_status_and_the_end_of_its_group() {
 }
 
 #[tokio::test]
+async fn a_script_of_several_lines_ends_with_all_that_it_started() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let mut command = session.command("sh");
+    command.args(["-c", "sleep 6211 |\nsleep 6211\ntrue"]);
+    let child = command.kill_on_drop(true).spawn().await.unwrap();
+    eventually(LIMIT, "it runs", || runs("6211")).await;
+    let stopped = within(LIMIT, "stop", child.stop(LIMIT)).await.unwrap();
+    assert_eq!(stopped.remote_end, RemoteEnd::Confirmed);
+    assert!(!runs("6211"), "confirmed means gone");
+}
+
+#[tokio::test]
 async fn the_end_of_the_leader_alone_confirms_nothing() {
     let sshd = Sshd::start();
     let session = session(&sshd).await;
