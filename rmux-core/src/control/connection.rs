@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmux_proto::mux::{Answer, Need, Notice, Server, ServerEvent, SessionRequest};
+use rmux_proto::mux::{self, Answer, Need, Notice, Server, ServerEvent, SessionRequest};
 use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::UnixStream;
 
+use super::carry;
 use super::conversation::{self, Conversation};
+use super::forwards::endpoint;
 use super::master::{ControlEnd, Counted, Shared};
 use super::receive;
 use crate::error::{Error, ErrorKind};
@@ -102,10 +104,19 @@ impl Connection {
                 (id, Answer::Ok)
             }
             ServerEvent::ExtInfo { id, what } => (id, self.information(&what)),
-            ServerEvent::StdioForward { id, .. } | ServerEvent::OpenForward { id, .. } => {
-                (id, refusal("rmux does not forward yet"))
+            ServerEvent::StdioForward {
+                id,
+                host,
+                port,
+                stdio,
+            } => return self.connect(id, &host, port, stdio).await,
+            ServerEvent::OpenForward { id, forward } => {
+                let shared = Arc::clone(&self.shared);
+                (id, shared.forwards.open(&shared.session, forward).await)
             }
-            ServerEvent::CloseForward { id, .. } => (id, refusal("port not forwarded")),
+            ServerEvent::CloseForward { id, forward } => {
+                (id, self.shared.forwards.close(&forward).await)
+            }
             ServerEvent::Proxy { id } => (
                 id,
                 refusal("rmux cannot lend out its connection: use it without -O proxy"),
@@ -158,6 +169,40 @@ impl Connection {
         let (host, resized) = (&self.shared.session.host().hostname, self.shared.resized());
         let conversation = conversation::begin(child, wanted, stdio, host, resized)?;
         self.running = Some((session, conversation));
+        Ok(())
+    }
+
+    /// Connects two descriptors with a place that the host reaches.
+    async fn connect(
+        &mut self,
+        id: u32,
+        host: &[u8],
+        port: u32,
+        stdio: [OwnedFd; 2],
+    ) -> io::Result<()> {
+        let to = match u16::try_from(port) {
+            Ok(port) => mux::Endpoint::Tcp(host.to_vec(), port),
+            // A port that is none says that the host is a path.
+            Err(_) => mux::Endpoint::Unix(host.to_vec()),
+        };
+        let shared = Arc::clone(&self.shared);
+        let to = endpoint(&to);
+        let stream = tokio::select! {
+            stream = shared.session.reach(&to) => stream,
+            () = hung_up(&self.stream) => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        match stream {
+            Ok(stream) => {
+                let session = self.shared.next_session();
+                self.server.answer(id, &Answer::SessionOpened { session });
+                self.running = Some((session, carry::begin(stream, stdio)?));
+            }
+            Err(error) => {
+                self.server.answer(id, &refusal(&reason(&error)));
+                // As with OpenSSH: there is nothing else that the client could want.
+                self.running = Some((0, Box::pin(std::future::ready(None))));
+            }
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
+use super::forwards::Forwards;
 use super::socket::{Bound, ControlSocket};
 use crate::error::Error;
 use crate::session::{CloseReason, Session};
@@ -48,6 +49,7 @@ pub enum ControlEnd {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) session: Session,
+    pub(super) forwards: Forwards,
     /// The socket's name, while there is one.
     bound: Mutex<Option<Bound>>,
     listening: watch::Sender<bool>,
@@ -97,6 +99,7 @@ impl ControlMaster {
         let path = bound.path().to_owned();
         let shared = Arc::new(Shared {
             session,
+            forwards: Forwards::default(),
             bound: Mutex::new(Some(bound)),
             listening: watch::Sender::new(true),
             clients: watch::Sender::new(0),
@@ -136,8 +139,9 @@ impl ControlMaster {
         let _ = listening.wait_for(|listening| !listening).await;
     }
 
-    /// Waits until no client has been connected for this long; one that comes and goes begins it
-    /// anew. With no time at all it waits until there is none.
+    /// Waits until no client has been connected, and no forward that a client asked for has carried
+    /// anything, for this long; one that comes and goes begins it anew. With no time at all it waits
+    /// until there is none.
     ///
     /// # Cancel safety
     /// Cancel safe.
@@ -148,7 +152,12 @@ impl ControlMaster {
             tokio::select! {
                 biased;
                 _ = clients.changed() => {}
-                () = tokio::time::sleep(time) => return,
+                () = tokio::time::sleep(time) => {
+                    if !self.shared.forwards.are_busy() {
+                        return;
+                    }
+                    tokio::time::sleep(BREATH).await;
+                }
             }
         }
     }
@@ -170,7 +179,9 @@ impl ControlMaster {
     /// Cancel safe: it ends all the same.
     pub async fn close(&self) {
         self.shared.end(ControlEnd::Closed);
-        self.unused_for(Duration::ZERO).await;
+        let mut clients = self.shared.clients.subscribe();
+        // An error would mean that the sender is gone, which is held here.
+        let _ = clients.wait_for(|clients| *clients == 0).await;
     }
 }
 

@@ -7,9 +7,11 @@
 //!
 //! [`Session`]: crate::Session
 
+mod carry;
 mod client;
 mod connection;
 mod conversation;
+mod forwards;
 mod master;
 mod passed;
 mod receive;

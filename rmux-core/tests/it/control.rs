@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rmux_core::{Config, ControlEnd, ControlMaster, ControlSocket, Session};
 use rmux_testkit::sshd::Sshd;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use crate::fixture::{config, connect, eventually, within};
@@ -246,6 +246,111 @@ async fn a_client_that_is_killed_leaves_no_channel() {
     })
     .await;
     assert_eq!(served.run(&["h", "echo on"]).await.1, "on\n");
+}
+
+/// Answers each connection with what it sends, in capitals.
+async fn echo() -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 64];
+                while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+                    buffer.make_ascii_uppercase();
+                    if stream.write_all(&buffer[..length]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+async fn answer(port: u16, sent: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(sent).await?;
+    let mut heard = vec![0; sent.len()];
+    stream.read_exact(&mut heard).await?;
+    Ok(heard)
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forwards_move_to_the_master_and_outlive_their_client() {
+    let served = Served::start().await;
+    let (target, local) = (echo().await, free_port());
+    let to = format!("{local}:127.0.0.1:{target}");
+    let forward = ["-O", "forward", "-L", &to, "h"];
+    let silent = (0, String::new(), String::new());
+    assert_eq!(served.run(&forward).await, silent);
+    assert_eq!(
+        served.run(&forward).await,
+        silent,
+        "once more is no failure"
+    );
+    let heard = within(LIMIT, "the forward", answer(local, b"local")).await;
+    assert_eq!(heard.unwrap(), b"LOCAL");
+    // Another target at the same port.
+    let other = format!("{local}:127.0.0.1:{local}");
+    let refused = served.run(&["-O", "forward", "-L", &other, "h"]).await;
+    assert_eq!(refused.0, 255, "{refused:?}");
+    // The server chooses, and the client prints it.
+    let to = format!("0:127.0.0.1:{target}");
+    let remote = served.run(&["-O", "forward", "-R", &to, "h"]).await;
+    let port: u16 = remote
+        .1
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{remote:?}"));
+    let heard = within(LIMIT, "the forward", answer(port, b"remote")).await;
+    assert_eq!(heard.unwrap(), b"REMOTE");
+    let to = format!("{local}:127.0.0.1:{target}");
+    let cancelled = served.run(&["-O", "cancel", "-L", &to, "h"]).await;
+    assert_eq!(cancelled, silent);
+    assert!(answer(local, b"x").await.is_err());
+    let again = served.run(&["-O", "cancel", "-L", &to, "h"]).await;
+    assert!(
+        again.0 == 0 && again.2.contains("port not forwarded"),
+        "{again:?}"
+    );
+    // With a command, they outlive it.
+    let ran = served.run(&["-L", &to, "h", "true"]).await;
+    assert_eq!(ran.0, 0);
+    let heard = within(LIMIT, "the forward", answer(local, b"after")).await;
+    assert_eq!(heard.unwrap(), b"AFTER");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standard_input_and_output_are_carried() {
+    let served = Served::start().await;
+    let place = format!("127.0.0.1:{}", echo().await);
+    let mut ssh = served.ssh();
+    ssh.args(["-W", &place, "h"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = ssh.spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    stdin.write_all(b"to and fro").await.unwrap();
+    let mut heard = [0; 10];
+    let reading = stdout.read_exact(&mut heard);
+    within(LIMIT, "the echo", reading).await.unwrap();
+    assert_eq!(&heard, b"TO AND FRO");
+    drop(stdin);
+    within(LIMIT, "the client", child.wait()).await.unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
+    let refused = served.run(&["-W", &closed, "h"]).await;
+    assert_eq!(refused.0, 255, "{refused:?}");
+    assert!(
+        refused.2.contains("Stdio forwarding request failed"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
