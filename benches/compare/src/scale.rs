@@ -30,14 +30,14 @@ pub(crate) struct Scale {
 /// What the figures are from: some ten minutes.
 pub(crate) const WHOLE: Scale = Scale {
     cold: [9, 3, 3],
-    exec: [(30, 10), (6, 4), (4, 4)],
+    exec: [(20, 10), (6, 4), (4, 4)],
     many: [5, 2, 2],
-    streams: [(4, 256 << 20), (1, 64 << 20), (1, 64 << 20)],
+    streams: [(3, 256 << 20), (1, 64 << 20), (1, 64 << 20)],
     beside: 300,
     sessions: 10,
     channels: 50,
     imports: 7,
-    file_rounds: 3,
+    file_rounds: 2,
     file: 256 << 20,
     far_file: 64 << 20,
     tree: 1000,

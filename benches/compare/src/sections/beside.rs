@@ -67,7 +67,7 @@ fn block(
     let mut samples = Vec::new();
     let start = std::time::Instant::now();
     // Those that take long get fewer.
-    while samples.len() < count && start.elapsed() < Duration::from_secs(3) {
+    while samples.len() < count && start.elapsed() < Duration::from_secs(2) {
         let count = (count - samples.len()).min(20);
         samples.extend(ask_within(peer, Request::Exec { count }, limit)?);
     }
