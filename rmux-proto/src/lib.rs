@@ -10,6 +10,7 @@ pub mod known_hosts;
 pub mod krl;
 pub mod mux;
 pub mod name_pattern;
+pub mod posix;
 pub mod public_key;
 pub mod sftp;
 pub mod socks;
