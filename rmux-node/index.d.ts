@@ -16,13 +16,14 @@ import type {
 import type { HostResult, HostResults, RunManyOptions } from './hosts.js';
 import type { PtyOptions } from './pty.js';
 import type { RunOptions, RunResult } from './run.js';
-import type { CutOff, PoolStats, SessionStats } from './stats.js';
+import type { Capabilities, CutOff, PoolStats, SessionStats } from './stats.js';
 import type { Dropped, TransferOptions, TransferReport } from './transfers.js';
 
 export * from './files.js';
 export * from './forwards.js';
 export * from './transfers.js';
 export type {
+  Capabilities,
   CutOff,
   HostResult,
   HostResults,
@@ -476,6 +477,13 @@ export class Session {
    * milliseconds, and closes the connection then. Resolves with what was cut off.
    */
   shutdown(timeout: number): Promise<CutOff[]>;
+  /**
+   * What the host can do. By what files are reached is found out at the first use of them or here, and
+   * stays for as long as the session.
+   *
+   * @throws {RmuxError} `CLOSED`, where this handle was given back; `DISCONNECTED`.
+   */
+  capabilities(): Promise<Capabilities>;
   /**
    * What the session does at the moment and has done so far.
    *

@@ -1,4 +1,22 @@
-// Figures of sessions and pools, and what a shutdown cut off.
+// Figures of sessions and pools, what a host can do, and what a shutdown cut off.
+
+/** What a session's host can do. */
+export interface Capabilities {
+  /**
+   * By what its files are reached: the server's SFTP, the POSIX tools of a host without it, or nothing,
+   * where each use of them fails with `UNSUPPORTED`.
+   */
+  files: 'sftp' | 'shell' | 'none';
+  /** Why it is not SFTP; null where it is. */
+  filesWhy: string | null;
+  /** The extensions of SFTP that its server offers, by their names; none without SFTP. */
+  sftpExtensions: string[];
+  /**
+   * How many channels the server grants over one connection (OpenSSH: `MaxSessions`); null until it has
+   * refused one more.
+   */
+  channels: number | null;
+}
 
 /**
  * What a session does at the moment and has done so far.

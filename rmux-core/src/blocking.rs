@@ -26,6 +26,7 @@ pub use transfer::{Dropped, Transfer};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fan_out::{self, FanOut, HostEvent, HostOutput};
+use crate::files::Capabilities;
 use crate::host::{Host, HostSpec};
 use crate::pool::{self, PoolStats};
 use crate::session::{
@@ -254,6 +255,14 @@ impl Session {
     /// The files of the host; see [`Session::files`](crate::Session::files).
     pub fn files(&self) -> Files {
         Files::new(self.0.files())
+    }
+
+    /// What the host can do; see [`Session::capabilities`](crate::Session::capabilities).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn capabilities(&self) -> Result<Capabilities> {
+        runtime()?.block_on(self.0.capabilities())
     }
 
     /// Closes the connection.

@@ -62,8 +62,8 @@ pub use error::{Error, ErrorKind, RemoteEnd, Result};
 pub use event::SessionEvent;
 pub use fan_out::{FanOut, HostEvent, HostEvents, HostOutput, HostOutputs, HostStep};
 pub use files::{
-    DirEntry, DiskSpace, File, FileType, Files, Metadata, OpenOptions, ReadDir, RemotePath, Walk,
-    WriteOptions,
+    Capabilities, DirEntry, DiskSpace, File, FileType, Files, FilesBy, Metadata, OpenOptions,
+    ReadDir, RemotePath, Walk, WriteOptions,
 };
 pub use forward::{Forward, ForwardConnection, ForwardKind, ForwardSpec, ForwardStats};
 pub use host::{

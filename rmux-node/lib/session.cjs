@@ -352,6 +352,11 @@ class Session {
     return start((operation) => this.#native.shutdown(operation, limit));
   }
 
+  async capabilities() {
+    const able = await start((operation) => this.#native.capabilities(operation));
+    return { ...able, filesWhy: able.filesWhy ?? null, channels: able.channels ?? null };
+  }
+
   stats() {
     const stats = this.#native.stats();
     if (stats === null) throw fromFailure(this.#givenBack());

@@ -4,10 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, Either8, Env};
+use napi::bindgen_prelude::{Buffer, Either9, Env};
 use napi_derive::napi;
 use rmux_core::{
-    DirEntry, DiskSpace, FileType, Metadata, RemotePath, TransferEvent, TransferReport,
+    Capabilities, DirEntry, DiskSpace, FileType, Metadata, RemotePath, TransferEvent,
+    TransferReport,
 };
 
 use crate::delivery::copied;
@@ -92,6 +93,28 @@ impl From<DiskSpace> for Room {
     }
 }
 
+/// What a host can do.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, Clone)]
+pub struct Abilities {
+    /// `sftp`, `shell` or `none`.
+    pub files: &'static str,
+    pub files_why: Option<String>,
+    pub sftp_extensions: Vec<String>,
+    pub channels: Option<u32>,
+}
+
+impl From<Capabilities> for Abilities {
+    fn from(able: Capabilities) -> Self {
+        Self {
+            files: able.files.as_str(),
+            files_why: able.files_why,
+            sftp_extensions: able.sftp_extensions,
+            channels: able.channels.and_then(|most| u32::try_from(most).ok()),
+        }
+    }
+}
+
 /// The result of an operation on files, where it is no `Outcome` of others.
 pub(crate) enum Found {
     /// Also where there is nothing in them.
@@ -104,11 +127,12 @@ pub(crate) enum Found {
     Step(TransferEvent),
     Summary(TransferReport),
     Dropped(NativeDropped),
+    Abilities(Abilities),
 }
 
 pub(crate) type FoundValue = Either<
     Buffer,
-    Either8<
+    Either9<
         NativeFile,
         NativeDirectory,
         FileFacts,
@@ -117,6 +141,7 @@ pub(crate) type FoundValue = Either<
         TransferStep,
         TransferSummary,
         NativeDropped,
+        Abilities,
     >,
 >;
 
@@ -130,17 +155,18 @@ impl Found {
     pub(crate) fn into_value(self, env: &Env) -> napi::Result<FoundValue> {
         Ok(Either::B(match self {
             Self::Bytes(bytes) => return Ok(Either::A(copied(env, &bytes)?)),
-            Self::File(file) => Either8::A(file),
-            Self::Directory(directory) => Either8::B(directory),
-            Self::Facts(facts) => Either8::C(facts),
+            Self::File(file) => Either9::A(file),
+            Self::Directory(directory) => Either9::B(directory),
+            Self::Facts(facts) => Either9::C(facts),
             Self::Entries(entries) => {
                 let entries = entries.iter().map(|entry| to_js(env, entry));
-                Either8::D(entries.collect::<napi::Result<_>>()?)
+                Either9::D(entries.collect::<napi::Result<_>>()?)
             }
-            Self::Room(room) => Either8::E(room),
-            Self::Step(event) => Either8::F(TransferStep::new(env, event)?),
-            Self::Summary(report) => Either8::G(TransferSummary::new(env, report)?),
-            Self::Dropped(dropped) => Either8::H(dropped),
+            Self::Room(room) => Either9::E(room),
+            Self::Step(event) => Either9::F(TransferStep::new(env, event)?),
+            Self::Summary(report) => Either9::G(TransferSummary::new(env, report)?),
+            Self::Dropped(dropped) => Either9::H(dropped),
+            Self::Abilities(able) => Either9::I(able),
         }))
     }
 }

@@ -13,6 +13,7 @@ use crate::delivery::{Exit, HostFacts, More, Outcome};
 use crate::forward::{
     ForwardAsked, ForwardFigures, NativeConnection, NativeForward, NativeListener, Reached,
 };
+use crate::found::Found;
 use crate::mailbox::Mailbox;
 use crate::stats::SessionFigures;
 
@@ -244,6 +245,21 @@ impl NativeSession {
                 Some(session) => session.shutdown(limit).await,
                 None => Vec::new(),
             }))
+        });
+    }
+
+    /// What the host can do; settled with `Abilities`.
+    #[napi]
+    pub fn capabilities(&self, operation: u32) {
+        let Some(session) = self.held().clone() else {
+            let what = "this handle of the session was given back";
+            let error = Error::new(ErrorKind::Closed, "capabilities", what);
+            let error = error.with_host(&self.host.name);
+            return self.mailbox.settle(operation, Err(error.into()));
+        };
+        self.mailbox.start(operation, async move {
+            let able = session.capabilities().await?;
+            Ok(Outcome::Found(Found::Abilities(able.into())))
         });
     }
 

@@ -36,21 +36,30 @@ const VERBS = {
   chmod: ['path', 'mode'],
 };
 
-let server;
-let session;
+/** By what files are reached, and the server for it. */
+const ways = {
+  sftp: { arguments: [] },
+  shell: { arguments: ['--option', 'Subsystem none /bin/false'] },
+};
 before(async () => {
-  server = await startServer();
-  session = await connect('127.0.0.1', server.options);
+  for (const [by, way] of Object.entries(ways)) {
+    way.server = await startServer(way.arguments);
+    way.session = await connect('127.0.0.1', way.server.options);
+    assert.equal((await way.session.capabilities()).files, by);
+  }
 });
 after(async () => {
-  await session?.close();
-  await server?.stop();
+  for (const { server, session } of Object.values(ways)) {
+    await session?.close();
+    await server?.stop();
+  }
 });
 
 assert.equal(kind, 'files');
 assert.ok(cases.length > 50);
-for (const [index, one] of cases.entries()) {
-  test(one.name, async () => {
+for (const [by, way] of Object.entries(ways)) for (const [index, one] of cases.entries()) {
+  test(`${one.name}, by ${by}`, async () => {
+    const { server, session } = way;
     onlyKnown(one, CASE);
     onlyKnown(one.request, ['do', ...VERBS[one.request.do]]);
     onlyKnown(one.expect ?? {}, EXPECT);

@@ -363,12 +363,18 @@ test('a session that was given back or closed has no files', async () => {
   await own.close();
 });
 
-test('a host without SFTP says so', async () => {
-  const without = await startServer(['--option', 'Subsystem other /bin/true']);
+test('a host without SFTP and without a shell says so', async () => {
+  const without = await startServer(
+    ['--option', 'Subsystem other /bin/true', '--option', 'ForceCommand exit 3'],
+  );
   try {
     const own = await connect('127.0.0.1', without.options);
     const error = await failure(own.files.readFile('/etc/passwd'));
     assert.equal(error.code, 'UNSUPPORTED', error.message);
+    const able = await own.capabilities();
+    assert.equal(able.files, 'none');
+    assert.ok(error.message.endsWith(able.filesWhy), able.filesWhy);
+    assert.deepEqual([able.sftpExtensions, able.channels], [[], null]);
     await own.close();
   } finally {
     await without.stop();

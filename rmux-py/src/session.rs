@@ -285,6 +285,18 @@ impl Session {
         Ok(operation.on(&self.0.host.name).named("shut down"))
     }
 
+    /// The fields of `rmux.Capabilities`, in order.
+    fn capabilities(&self, py: Python<'_>) -> PyResult<Operation> {
+        checked(py, runtime())?;
+        let session = self.held().clone().ok_or_else(|| {
+            let what = "this handle of the session was given back";
+            Error::new(ErrorKind::Closed, "capabilities", what).with_host(&self.0.host.name)
+        });
+        let session = Here::new(checked(py, session)?);
+        let call = async move { session.capabilities().await };
+        Ok(Operation::new(call, stats::capabilities).on(&self.0.host.name))
+    }
+
     /// What the session does and has done.
     fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         checked(py, runtime())?;

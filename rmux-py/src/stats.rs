@@ -1,9 +1,10 @@
-//! Figures of sessions and pools, and what a shutdown cut off, as tuples for the classes in Python.
+//! Figures of sessions and pools, what a host can do, and what a shutdown cut off, as tuples for the classes in Python.
 
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use rmux_core::{CutOff, PoolStats, SessionStats};
+use pyo3::types::PyTuple;
+use rmux_core::{Capabilities, CutOff, PoolStats, SessionStats};
 
 /// The fields of `rmux.SessionStats`, in order. Times are in seconds.
 pub(crate) fn of_session(py: Python<'_>, stats: &SessionStats) -> PyResult<Py<PyAny>> {
@@ -20,6 +21,17 @@ pub(crate) fn of_session(py: Python<'_>, stats: &SessionStats) -> PyResult<Py<Py
         stats.round_trip.map(seconds),
         seconds(stats.connected_for),
         stats.idle_for.map(seconds),
+    );
+    Ok(fields.into_pyobject(py)?.into_any().unbind())
+}
+
+/// The fields of `rmux.Capabilities`, in order.
+pub(crate) fn capabilities(py: Python<'_>, able: Capabilities) -> PyResult<Py<PyAny>> {
+    let fields = (
+        able.files.as_str(),
+        able.files_why,
+        PyTuple::new(py, able.sftp_extensions)?,
+        able.channels,
     );
     Ok(fields.into_pyobject(py)?.into_any().unbind())
 }

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def folder_of(case: Case, tmp_path: Path) -> tuple[bytes, dict[bytes, Node]]:
     return folder, nodes(case["after"]) if "after" in case else before
 
 
-def test_sync(case: Case, server: fixture.Server, shared: rmux.Session, tmp_path: Path) -> None:
+def test_sync(case: Case, shared: rmux.Session, tmp_path: Path) -> None:
     folder, after = folder_of(case, tmp_path)
     verb, given, keywords = calls(case, folder)
     files = shared.files
@@ -162,10 +163,10 @@ def test_sync(case: Case, server: fixture.Server, shared: rmux.Session, tmp_path
     assert found(folder, after) == after
 
 
-async def test_aio(case: Case, aio_session: rmux.aio.Session, tmp_path: Path) -> None:
+async def test_aio(case: Case, aio_shared: rmux.aio.Session, tmp_path: Path) -> None:
     folder, after = folder_of(case, tmp_path)
     verb, given, keywords = calls(case, folder)
-    files = aio_session.files
+    files = aio_shared.files
     if "if_unmodified_as" in keywords:
         seen = os.path.join(folder, data(keywords.pop("if_unmodified_as")))
         keywords["if_unmodified"] = await files.stat(seen)
@@ -183,8 +184,33 @@ async def test_aio(case: Case, aio_session: rmux.aio.Session, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def shared(server: fixture.Server) -> Any:
+def without() -> Iterator[fixture.Server]:
+    """A server that has no SFTP."""
+    with fixture.server("--option", "Subsystem none /bin/false") as one:
+        yield one
+
+
+@pytest.fixture(scope="module", params=["sftp", "shell"])
+def reached(
+    request: pytest.FixtureRequest, server: fixture.Server, without: fixture.Server
+) -> tuple[str, fixture.Server]:
+    """By what files are reached, and where."""
+    return request.param, server if request.param == "sftp" else without
+
+
+@pytest.fixture(scope="module")
+def shared(reached: tuple[str, fixture.Server]) -> Iterator[rmux.Session]:
+    by, server = reached
     with rmux.connect(server.host, **server.settings) as one:
+        assert one.capabilities().files == by
+        yield one
+
+
+@pytest.fixture
+async def aio_shared(reached: tuple[str, fixture.Server]) -> AsyncIterator[rmux.aio.Session]:
+    by, server = reached
+    async with rmux.aio.connect(server.host, **server.settings) as one:
+        assert (await one.capabilities()).files == by
         yield one
 
 

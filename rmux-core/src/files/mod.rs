@@ -5,6 +5,7 @@
 
 mod attributes;
 mod behind;
+mod capabilities;
 mod copy;
 mod directory;
 mod edit;
@@ -28,6 +29,7 @@ use futures_util::future::{BoxFuture, Shared};
 use rmux_proto::sftp::Extension;
 
 pub use attributes::DiskSpace;
+pub use capabilities::{Capabilities, FilesBy};
 pub use directory::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use metadata::Metadata;
@@ -56,8 +58,25 @@ const MAX_PATH: usize = 64 << 10;
 /// unless they say otherwise.
 ///
 /// All go over one channel of the session, which is opened at the first use, takes one of the
-/// channels that the server grants, and is given up after half a minute without use. Where the
-/// server has no SFTP, all fail with [`ErrorKind::Unsupported`].
+/// channels that the server grants, and is given up after half a minute without use.
+///
+/// # Without SFTP
+/// Where the server has no SFTP, the host's POSIX tools do the same, if it has a shell and them:
+/// `cat`, `chmod`, `dd`, `find`, `grep`, `head`, `ls`, `ln`, `mkdir`, `mv`, `readlink`, `rm`, `rmdir`,
+/// `touch`, and what else is asked for when it is. Each request is a run of `sh` on a channel of its
+/// own, six at a time. [`Session::capabilities`] tells. What is different then:
+/// - An open [`File`] is its path. One that is renamed or removed meanwhile is another, or gone; and
+///   what its mode forbids is forbidden to the open file too.
+/// - A new file is one that its owner may write, whatever mode was asked for, until its mode is set.
+/// - Without `stat`, as on some small systems, nothing tells times, and a condition on them does not
+///   see a change that keeps the length.
+/// - A rename to another file system copies, and is not one step. Where `mv` has no `-T`, one over a
+///   directory is two, and one over a link to a directory fails with [`ErrorKind::Unsupported`].
+/// - Without `stat`, or with that of the BSDs, [`disk_space`](Self::disk_space) tells nothing of how
+///   many files there can be. Whether a file system can only be read is never told.
+/// - A copy fills the holes of a file.
+///
+/// Where there is neither, all fail with [`ErrorKind::Unsupported`].
 ///
 /// ```no_run
 /// # async fn example(session: rmux_core::Session) -> rmux_core::Result<()> {
@@ -149,7 +168,7 @@ impl Files {
                 let kept = Weak::clone(&kept);
                 move || kept.upgrade().is_none_or(|kept| kept.retire())
             };
-            let opened = Client::open(&session, Box::new(retire)).await;
+            let opened = Client::reach(&session, Box::new(retire)).await;
             if let Some(kept) = kept.upgrade() {
                 let mut state = kept.state();
                 state.opening = None;

@@ -300,6 +300,8 @@ impl Driver {
         let activity = &self.shared.activity;
         activity.note(self.members.len(), self.ready(), self.in_use() > 0);
         activity.note_round_trip(self.round_trip());
+        let most = self.members.iter().filter_map(Member::ceiling);
+        activity.note_most_channels(most.max());
     }
 
     fn closed(&self) -> Error {

@@ -252,6 +252,11 @@ impl Member {
         self.retry = Some(Box::pin(tokio::time::sleep(PROBE)));
     }
 
+    /// How many channels to have at a time, since the server has refused more.
+    pub(super) fn ceiling(&self) -> Option<usize> {
+        self.ceiling
+    }
+
     /// Whether one more channel may be asked for now.
     pub(super) fn may_open(&self) -> bool {
         self.has_room() && self.opening.len() < MAX_OPENING

@@ -54,6 +54,8 @@ pub(super) struct Activity {
     waiting: AtomicUsize,
     /// Microseconds; 0 is not known.
     round_trip: AtomicU64,
+    /// 0 is not known.
+    most_channels: AtomicUsize,
     /// Milliseconds from the beginning, and 1; 0 is not yet.
     idle_since: AtomicU64,
     ended: AtomicU64,
@@ -70,6 +72,7 @@ impl Activity {
             ready: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             round_trip: AtomicU64::new(0),
+            most_channels: AtomicUsize::new(0),
             idle_since: AtomicU64::new(1),
             ended: AtomicU64::new(0),
         }
@@ -97,6 +100,12 @@ impl Activity {
             let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             self.round_trip.store(micros.max(1), Ordering::Relaxed);
         }
+    }
+
+    /// How many channels a link is known to have at most.
+    pub(super) fn note_most_channels(&self, most: Option<usize>) {
+        self.most_channels
+            .store(most.unwrap_or(0), Ordering::Relaxed);
     }
 
     fn round_trip(&self) -> Option<Duration> {
@@ -144,6 +153,12 @@ impl Session {
     /// What the session does now and has done. Never waits.
     pub fn stats(&self) -> SessionStats {
         self.shared.stats()
+    }
+
+    /// How many channels the server grants over one link, as far as it has shown by refusing more.
+    pub(crate) fn most_channels(&self) -> Option<usize> {
+        let most = &self.shared.activity.most_channels;
+        Some(most.load(Ordering::Relaxed)).filter(|most| *most > 0)
     }
 }
 

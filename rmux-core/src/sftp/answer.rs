@@ -2,14 +2,16 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use rmux_proto::sftp::{Reply, Request, Status, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::client::Way;
 use super::facts::Facts;
-use super::task::{Ask, Waiter};
+use super::task::Waiter;
 use crate::error::{Error, ErrorKind};
 
 /// Why a request did not give what was asked for.
@@ -22,6 +24,11 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
+    /// What the server would say if it did not know an extension.
+    pub(super) fn unsupported() -> Self {
+        Self::Status(Status::new(StatusCode::OpUnsupported, ""))
+    }
+
     /// The code, where the server gave one.
     pub(crate) fn code(&self) -> Option<StatusCode> {
         match self {
@@ -95,19 +102,27 @@ impl<T> Future for Answer<T> {
 /// requests about it that were made before.
 pub(crate) struct Handle {
     name: Bytes,
-    asks: mpsc::UnboundedSender<Ask>,
+    way: Way,
     facts: Arc<Facts>,
     closed: bool,
+    /// Whether its names were asked for.
+    listed: AtomicBool,
 }
 
 impl Handle {
-    pub(super) fn new(name: Bytes, asks: mpsc::UnboundedSender<Ask>, facts: Arc<Facts>) -> Self {
+    pub(super) fn new(name: Bytes, way: Way, facts: Arc<Facts>) -> Self {
         Self {
             name,
-            asks,
+            way,
             facts,
             closed: false,
+            listed: AtomicBool::new(false),
         }
+    }
+
+    /// Whether its names have been asked for before; from now on they have.
+    pub(super) fn has_been_listed(&self) -> bool {
+        self.listed.swap(true, Ordering::Relaxed)
     }
 
     /// What the server calls it.
@@ -125,8 +140,11 @@ impl Handle {
 
     fn ask_to_close(&self, waiter: Waiter) {
         self.facts.handle_closed();
-        let request = Request::Close { handle: &self.name }.encode();
-        let _ = self.asks.send(Ask::new(request, waiter, true));
+        match &self.way {
+            // Nothing is open.
+            Way::Tools(_) => waiter.settle(Ok(Reply::Status(Status::new(StatusCode::Ok, "")))),
+            way => way.send(Request::Close { handle: &self.name }, waiter, true, 0),
+        }
     }
 }
 

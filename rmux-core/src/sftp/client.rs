@@ -7,28 +7,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rmux_proto::sftp::{Attributes, Extension, Name, OpenFlags, Pieces, Reply, Request, Statvfs};
+use rmux_proto::sftp::{
+    Attributes, Extension, Name, OpenFlags, Pieces, Reply, Request, Status, StatusCode, Statvfs,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Failed, Given, Handle};
 use super::facts::Facts;
-use super::task::{Ask, Waiter, unsupported};
+use super::task::{Ask, Waiter};
+use super::tools::Tools;
 use crate::error::{Error, ErrorKind};
+use crate::printable::printable;
 
 /// A handle of the task that owns the channel. The channel is let go of when the last client and
 /// the last [`Handle`] are dropped.
 #[derive(Clone)]
 pub(crate) struct Client {
-    asks: mpsc::UnboundedSender<Ask>,
+    way: Way,
     facts: Arc<Facts>,
     /// Counts the clients.
     token: Arc<()>,
 }
 
+/// Where requests go: to a server, over its channel, or to the tools of a host without one. All that
+/// is above knows no difference.
+#[derive(Clone)]
+pub(super) enum Way {
+    Channel(mpsc::UnboundedSender<Ask>),
+    Tools(Arc<Tools>),
+}
+
+impl Way {
+    /// Sends it. `is_owed`: although nobody waits for it any more. `bytes`: how many it reads or
+    /// writes.
+    pub(super) fn send(&self, request: Request<'_>, waiter: Waiter, is_owed: bool, bytes: usize) {
+        match self {
+            Self::Channel(asks) => {
+                let ask = Ask::new(request.encode(), waiter, is_owed);
+                let _ = asks.send(ask.with_bytes(bytes));
+            }
+            Self::Tools(tools) => tools.ask(&request, waiter, is_owed),
+        }
+    }
+}
+
 impl Client {
-    pub(super) fn new(asks: mpsc::UnboundedSender<Ask>, facts: Arc<Facts>) -> Self {
+    pub(super) fn new(way: Way, facts: Arc<Facts>) -> Self {
         Self {
-            asks,
+            way,
             facts,
             token: Arc::default(),
         }
@@ -36,7 +62,23 @@ impl Client {
 
     /// Whether the channel has ended.
     pub(crate) fn is_closed(&self) -> bool {
-        self.asks.is_closed()
+        match &self.way {
+            Way::Channel(asks) => asks.is_closed(),
+            Way::Tools(_) => false,
+        }
+    }
+
+    /// Why there is no server, where tools do its work.
+    pub(crate) fn without_server(&self) -> Option<&Error> {
+        self.facts.without_server.as_ref()
+    }
+
+    /// The extensions that the server offers, by their names.
+    pub(crate) fn extensions(&self) -> Vec<String> {
+        let names = self.facts.extensions.iter();
+        names
+            .map(|(name, _)| printable(&String::from_utf8_lossy(name)))
+            .collect()
     }
 
     /// Whether this is the only client of its channel, and no file is open.
@@ -146,6 +188,10 @@ impl Client {
     }
 
     pub(crate) fn names(&self, handle: &Handle) -> Answer<Vec<Name>> {
+        if matches!(self.way, Way::Tools(_)) && handle.has_been_listed() {
+            // They come all at once.
+            return self.refused(Failed::Status(Status::new(StatusCode::Eof, "")));
+        }
         let handle = handle.name();
         self.send(Request::Readdir { handle }, false, 0, |given| match given {
             Given::Reply(Reply::Names(names)) => Some(names),
@@ -159,8 +205,8 @@ impl Client {
 
     /// Removes a file, and never learns whether that went well.
     pub(crate) fn remove_unheard(&self, path: &[u8]) {
-        let request = Request::Remove { path }.encode();
-        let _ = self.asks.send(Ask::new(request, Waiter::Nobody, true));
+        self.way
+            .send(Request::Remove { path }, Waiter::Nobody, true, 0);
     }
 
     pub(crate) fn make_directory(&self, path: &[u8], attributes: Attributes) -> Answer<()> {
@@ -202,14 +248,14 @@ impl Client {
 
     pub(crate) fn room(&self, path: &[u8]) -> Answer<Statvfs> {
         if !self.has(Extension::Statvfs) {
-            return self.refused(unsupported());
+            return self.refused(Failed::unsupported());
         }
         self.send(Request::Statvfs { path }, false, 0, room)
     }
 
     pub(crate) fn handle_room(&self, handle: &Handle) -> Answer<Statvfs> {
         if !self.has(Extension::Fstatvfs) {
-            return self.refused(unsupported());
+            return self.refused(Failed::unsupported());
         }
         let handle = handle.name();
         self.send(Request::Fstatvfs { handle }, false, 0, room)
@@ -217,7 +263,7 @@ impl Client {
 
     pub(crate) fn expand_path(&self, path: &[u8]) -> Answer<Bytes> {
         if !self.has(Extension::ExpandPath) {
-            return self.refused(unsupported());
+            return self.refused(Failed::unsupported());
         }
         self.name(Request::ExpandPath { path })
     }
@@ -247,8 +293,8 @@ impl Client {
             return self.refused(Failed::Error(error.with_host(&self.facts.host)));
         }
         let (reply, answer) = oneshot::channel();
-        let waiter = Waiter::Handle(reply, self.asks.clone());
-        let _ = self.asks.send(Ask::new(request.encode(), waiter, false));
+        let waiter = Waiter::Handle(reply, self.way.clone(), Arc::clone(&self.facts));
+        self.way.send(request, waiter, false, 0);
         self.answer(answer, |given| match given {
             Given::Handle(handle) => Some(handle),
             Given::Reply(_) => None,
@@ -275,7 +321,7 @@ impl Client {
 
     fn extended(&self, extension: Extension, request: Request<'_>) -> Answer<()> {
         if !self.has(extension) {
-            return self.refused(unsupported());
+            return self.refused(Failed::unsupported());
         }
         self.done(request)
     }
@@ -288,8 +334,8 @@ impl Client {
         read: fn(Given) -> Option<T>,
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
-        let ask = Ask::new(request.encode(), Waiter::Answer(reply), is_owed);
-        let _ = self.asks.send(ask.with_bytes(bytes));
+        self.way
+            .send(request, Waiter::Answer(reply), is_owed, bytes);
         self.answer(answer, read)
     }
 

@@ -11,6 +11,10 @@ use crate::error::{Error, ErrorKind};
 /// The most that reads or writes may have under way: what a channel's window lets in at once.
 pub(super) const MOST_UNDER_WAY: usize = 16 << 20;
 
+/// What one process reads or writes, and how much of it may be under way.
+const TOOLS_DATA: u32 = 1 << 20;
+const TOOLS_UNDER_WAY: usize = 8 << 20;
+
 /// What is known of the server and its channel, for all who use it.
 pub(super) struct Facts {
     pub(super) host: Arc<str>,
@@ -23,6 +27,8 @@ pub(super) struct Facts {
     /// In microseconds; 0 before it is known.
     round_trip: AtomicU64,
     pub(super) ended: OnceLock<Error>,
+    /// Why there is no server, where tools do its work.
+    pub(super) without_server: Option<Error>,
 }
 
 impl Facts {
@@ -30,6 +36,7 @@ impl Facts {
         Self {
             host,
             extensions,
+            without_server: None,
             read: AtomicU32::new(SAFE_DATA),
             write: AtomicU32::new(SAFE_DATA),
             most_handles: AtomicU64::new(u64::MAX),
@@ -38,6 +45,17 @@ impl Facts {
             round_trip: AtomicU64::new(0),
             ended: OnceLock::new(),
         }
+    }
+
+    /// Those of a host without a server, whose tools do its work: each request is a process, which
+    /// has more to do than a request to a server.
+    pub(super) fn of_tools(host: Arc<str>, extensions: Extensions, why: Error) -> Self {
+        let mut facts = Self::new(host, extensions);
+        facts.without_server = Some(why);
+        facts.read = TOOLS_DATA.into();
+        facts.write = TOOLS_DATA.into();
+        facts.under_way = TOOLS_UNDER_WAY.into();
+        facts
     }
 
     /// The most that one read should ask for.

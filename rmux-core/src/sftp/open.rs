@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rmux_proto::sftp::{Extension, Frame, Frames, Hello, Request};
+use rmux_proto::sftp::{Extension, Extensions, Frame, Frames, Hello, Request};
 use tokio::sync::mpsc;
 
-use super::client::Client;
+use super::client::{Client, Way};
 use super::facts::Facts;
 use super::task::{Ask, Retire, Task, Waiter, how_it_ended, next, violated};
+use super::tools::{EXTENSIONS, Tools};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Channel, Stream};
 use crate::session::Session;
@@ -18,6 +19,33 @@ use crate::session::Session;
 const FIRST_LIMIT: Duration = Duration::from_secs(30);
 
 impl Client {
+    /// Opens a channel to the session's SFTP server or, where it has none, looks whether the host's
+    /// own tools can do its work. `retire` is as with [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where neither is to be had.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the channel is let go of.
+    pub(crate) async fn reach(session: &Session, retire: Retire) -> Result<Self> {
+        let why = match Self::open(session, retire).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => error,
+            opened => return opened,
+        };
+        let tools = match Tools::find(session).await {
+            Ok(tools) => tools,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let what = format!("{}; and {}", why.message(), error.message());
+                let neither = Error::new(ErrorKind::Unsupported, "open", what);
+                return Err(neither.with_host(&session.host().name));
+            }
+            Err(error) => return Err(error),
+        };
+        let host = session.host().name.as_str().into();
+        let facts = Facts::of_tools(host, Extensions::new(&EXTENSIONS), why);
+        Ok(Self::new(Way::Tools(Arc::new(tools)), Arc::new(facts)))
+    }
+
     /// Opens a channel to the session's SFTP server, which does not keep the session open. `retire`
     /// is asked now and then, while nothing is under way, whether the channel may be given up.
     ///
@@ -49,7 +77,7 @@ impl Client {
         let short = session.short_of_channels();
         let task = Task::new(channel, Arc::clone(&facts), frames, retire, short);
         tokio::spawn(task.run(receiver, left));
-        Ok(Self::new(asks, facts))
+        Ok(Self::new(Way::Channel(asks), facts))
     }
 }
 

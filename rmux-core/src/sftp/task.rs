@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rmux_proto::sftp::{
-    Frame, Frames, Limits, Outgoing, Pace, Reply, Requests, Status, StatusCode, Violation,
+    Frame, Frames, Limits, Outgoing, Pace, Reply, Requests, StatusCode, Violation,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::answer::{Failed, Given, Handle};
+use super::client::Way;
 use super::facts::{Facts, MOST_UNDER_WAY};
 use crate::error::{Error, ErrorKind};
 use crate::link::{Channel, Exit, Stream};
@@ -63,23 +64,51 @@ pub(super) enum Waiter {
     Limits,
     Answer(oneshot::Sender<Result<Given, Failed>>),
     /// Somebody who wants a handle, which has to know how it is closed.
-    Handle(
-        oneshot::Sender<Result<Given, Failed>>,
-        mpsc::UnboundedSender<Ask>,
-    ),
+    Handle(oneshot::Sender<Result<Given, Failed>>, Way, Arc<Facts>),
 }
 
 impl Waiter {
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Nobody | Self::Limits => false,
-            Self::Answer(reply) | Self::Handle(reply, _) => reply.is_closed(),
+            Self::Answer(reply) | Self::Handle(reply, ..) => reply.is_closed(),
         }
     }
 
-    fn fail(self, failed: Failed) {
-        if let Self::Answer(reply) | Self::Handle(reply, _) = self {
+    /// Waits until nobody waits any more, for ever where nobody ever has.
+    pub(super) async fn gone(&mut self) {
+        match self {
+            Self::Nobody | Self::Limits => std::future::pending().await,
+            Self::Answer(reply) | Self::Handle(reply, ..) => reply.closed().await,
+        }
+    }
+
+    pub(super) fn fail(self, failed: Failed) {
+        if let Self::Answer(reply) | Self::Handle(reply, ..) = self {
             let _ = reply.send(Err(failed));
+        }
+    }
+
+    /// Hands out what has come.
+    pub(super) fn settle(self, outcome: Result<Reply, Failed>) {
+        let reply = match outcome {
+            Ok(Reply::Status(status)) if status.code != StatusCode::Ok => {
+                return self.fail(Failed::Status(status));
+            }
+            Ok(reply) => reply,
+            Err(failed) => return self.fail(failed),
+        };
+        match (self, reply) {
+            (Self::Nobody | Self::Limits, _) => {}
+            (Self::Handle(waiting, way, facts), Reply::Handle(name)) => {
+                facts.handle_opened();
+                let handle = Handle::new(name, way, facts);
+                // Where nobody waits any more it is dropped here, which closes it.
+                let _ = waiting.send(Ok(Given::Handle(handle)));
+            }
+            (Self::Answer(waiting) | Self::Handle(waiting, ..), reply) => {
+                let _ = waiting.send(Ok(Given::Reply(reply)));
+            }
         }
     }
 }
@@ -256,26 +285,9 @@ impl Task {
         } = under_way;
         self.pace.answered(bytes, sent.elapsed());
         self.facts.set_pace(&self.pace);
-        let failed = match &reply {
-            Reply::Status(status) if status.code != StatusCode::Ok => Some(status.clone()),
-            _ => None,
-        };
         match (waiter, reply) {
-            (Waiter::Nobody, _) => {}
             (Waiter::Limits, Reply::Extended(body)) => self.facts.learn(Limits::decode(&body)?),
-            (Waiter::Limits, _) => {}
-            (Waiter::Handle(waiting, asks), Reply::Handle(name)) => {
-                self.facts.handle_opened();
-                let handle = Handle::new(name, asks, Arc::clone(&self.facts));
-                // Where nobody waits any more it is dropped here, which closes it.
-                let _ = waiting.send(Ok(Given::Handle(handle)));
-            }
-            (Waiter::Answer(waiting) | Waiter::Handle(waiting, _), reply) => {
-                let _ = waiting.send(match failed {
-                    Some(status) => Err(Failed::Status(status)),
-                    None => Ok(Given::Reply(reply)),
-                });
-            }
+            (waiter, reply) => waiter.settle(Ok(reply)),
         }
         Ok(())
     }
@@ -343,9 +355,4 @@ pub(super) fn violated(violation: &Violation) -> Error {
         other => format!("the SFTP server broke the protocol: {other}"),
     };
     Error::new(ErrorKind::ProtocolViolation, "files", what)
-}
-
-/// What the server would say if it did not know an extension.
-pub(super) fn unsupported() -> Failed {
-    Failed::Status(Status::new(StatusCode::OpUnsupported, ""))
 }

@@ -1,4 +1,4 @@
-//! Files of the remote, on OpenSSH's two SFTP servers and the embedded one.
+//! Files of the remote, on OpenSSH's two SFTP servers, the embedded one, and a host without any.
 
 mod atomic;
 mod edit;
@@ -8,6 +8,7 @@ mod hostile;
 mod refusals;
 mod round_trips;
 mod search;
+mod tools;
 mod trees;
 
 use std::path::{Path, PathBuf};
@@ -121,6 +122,16 @@ async fn embedded() -> Served {
     }
 }
 
-async fn all() -> [Served; 3] {
-    [internal().await, external().await, embedded().await]
+/// The tools of a host without SFTP.
+async fn shell() -> Served {
+    openssh("shell", "none /bin/false").await
+}
+
+async fn all() -> [Served; 4] {
+    [
+        internal().await,
+        external().await,
+        embedded().await,
+        shell().await,
+    ]
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rmux_core::{Config, ConfigFile, Session};
 use rmux_testkit::relay::Relay;
-use rmux_testkit::sshd::Sshd;
+use rmux_testkit::sshd::{Sshd, SshdBuilder};
 
 /// Settings that know only the fixture.
 pub(crate) fn config(sshd: &Sshd) -> Config {
@@ -26,6 +26,11 @@ pub(crate) fn relayed(sshd: &Sshd, relay: &Relay) -> Config {
     config(sshd)
         .port(relay.port())
         .option("HostKeyAlias", format!("[127.0.0.1]:{}", sshd.port()))
+}
+
+/// A server that has no SFTP.
+pub(crate) fn without_sftp() -> SshdBuilder {
+    Sshd::builder().option("Subsystem", "none /bin/false")
 }
 
 /// A session with the fixture.

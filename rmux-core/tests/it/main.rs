@@ -35,6 +35,7 @@ mod silence;
 mod startup;
 mod stats;
 mod stop;
+mod toolbox;
 mod transfer;
 mod traps;
 mod trust;

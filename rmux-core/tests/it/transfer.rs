@@ -34,7 +34,16 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        let sshd = Sshd::start();
+        Self::by(Sshd::start()).await
+    }
+
+    /// By SFTP, and by the tools of a host without.
+    async fn both() -> [Self; 2] {
+        let without = fixture::without_sftp().start();
+        [Self::start().await, Self::by(without).await]
+    }
+
+    async fn by(sshd: Sshd) -> Self {
         let session = fixture::session(&sshd).await;
         Self {
             files: session.files(),

@@ -10,6 +10,7 @@
 """
 
 from rmux import _rmux
+from rmux._capabilities import Capabilities
 from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty, Subsystem
 from rmux._dropped import Dropped
 from rmux._errors import (
@@ -82,6 +83,7 @@ __all__ = [
     "AuthFailed",
     "CalledProcessError",
     "Cancelled",
+    "Capabilities",
     "Changed",
     "ChannelRefused",
     "Closed",

@@ -7,15 +7,45 @@ use rmux_testkit::cases::filing::{self, Case, Expect, Known};
 use rmux_testkit::sshd::Sshd;
 
 use crate::fixture;
+use crate::toolbox::Toolbox;
 
 #[tokio::test]
 async fn shared_cases_of_files_hold() {
-    let sshd = Sshd::start();
-    let session = fixture::session(&sshd).await;
+    all_hold(&Sshd::start(), |_| true).await;
+}
+
+/// The same answers from the tools of a host without SFTP.
+#[tokio::test]
+async fn shared_cases_of_files_hold_without_sftp() {
+    all_hold(&fixture::without_sftp().start(), |_| true).await;
+}
+
+/// The same from other tools than those of GNU.
+#[tokio::test]
+async fn shared_cases_of_files_hold_with_tools_of_other_kinds() {
+    for kind in [Toolbox::Busybox, Toolbox::LikeBsd, Toolbox::Few] {
+        let toolbox = kind.make();
+        let path = format!("PATH={}", toolbox.path().display());
+        let sshd = fixture::without_sftp().option("SetEnv", &path).start();
+        let session = fixture::session(&sshd).await;
+        let which = session.shell("command -v find").output().await.unwrap();
+        let which = String::from_utf8(which.stdout).unwrap();
+        assert_eq!(Path::new(which.trim()), toolbox.path().join("find"));
+        // Without `stat`, nothing tells times.
+        let knows_times = |case: &Case| case.request.if_unmodified_as.is_none();
+        match kind {
+            Toolbox::Few => all_hold(&sshd, knows_times).await,
+            _ => all_hold(&sshd, |_| true).await,
+        }
+    }
+}
+
+async fn all_hold(sshd: &Sshd, holds: impl Fn(&Case) -> bool) {
+    let session = fixture::session(sshd).await;
     let files = session.files();
     let mut failures = Vec::new();
     let cases = filing::all();
-    for case in &cases {
+    for case in cases.iter().filter(|case| holds(case)) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap();
         filing::plant(&path, &case.tree);

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use rmux_core::{ErrorKind, OpenOptions};
+use rmux_core::{ErrorKind, FilesBy, OpenOptions};
 use rmux_testkit::sshd::Sshd;
 
-use super::{all, external, openssh};
+use super::{all, external, internal, openssh, shell};
 use crate::fixture;
 
 #[tokio::test]
@@ -77,9 +77,9 @@ async fn a_server_that_is_read_only_denies_permission() {
 }
 
 #[tokio::test]
-async fn a_host_without_sftp_says_so() {
-    let sshd = Sshd::builder()
-        .option("Subsystem", "other internal-sftp")
+async fn a_host_without_sftp_and_without_a_shell_says_so() {
+    let sshd = fixture::without_sftp()
+        .option("ForceCommand", "echo no shell here; exit 3")
         .start();
     let session = fixture::session(&sshd).await;
     let error = session.files().read("/etc/hostname").await.unwrap_err();
@@ -87,13 +87,41 @@ async fn a_host_without_sftp_says_so() {
     assert!(error.to_string().contains("sftp"), "{error}");
     // The session goes on, and the next try is one.
     assert!(session.files().exists("/").await.is_err());
-    let output = session.command("true").output().await.unwrap();
-    assert!(output.status.success());
+    let able = session.capabilities().await.unwrap();
+    assert_eq!(able.files, FilesBy::Nothing);
+    assert_eq!(able.files_why.as_deref(), Some(error.message()));
+}
 
-    let served = openssh("gone", "sftp /no/such/program").await;
-    let error = served.files.read("/etc/hostname").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.to_string().contains("status 127"), "{error}");
+#[tokio::test]
+async fn what_files_are_reached_by_is_told_with_why() {
+    let able = internal().await.session.capabilities().await.unwrap();
+    assert_eq!((able.files, able.files_why), (FilesBy::Sftp, None));
+    let names = able.sftp_extensions;
+    assert!(names.iter().any(|name| name == "posix-rename@openssh.com"));
+    assert_eq!(able.channels, None, "nothing was refused");
+
+    for (served, why) in [
+        (shell().await, "no subsystem \"sftp\""),
+        (openssh("gone", "sftp /no/such/program").await, "status 127"),
+    ] {
+        let able = served.session.capabilities().await.unwrap();
+        assert_eq!(able.files, FilesBy::Shell);
+        let told = able.files_why.unwrap();
+        assert!(told.contains(why), "{told}");
+        assert!(able.sftp_extensions.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn how_many_channels_a_server_grants_is_known_once_it_has_refused_one() {
+    let sshd = Sshd::builder().option("MaxSessions", "2").start();
+    let session = fixture::session(&sshd).await;
+    let sleep = async || session.command("sleep").arg("0.3").output().await;
+    for output in futures_util::future::join_all([sleep(), sleep(), sleep(), sleep()]).await {
+        assert!(output.unwrap().status.success());
+    }
+    let able = session.capabilities().await.unwrap();
+    assert_eq!(able.channels, Some(2));
 }
 
 /// A small file system, unmounted when it is dropped.

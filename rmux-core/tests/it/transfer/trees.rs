@@ -12,36 +12,37 @@ use crate::fixture::{self, within};
 
 #[tokio::test]
 async fn a_tree_comes_back_as_it_was() {
-    let served = Served::start().await;
-    let (from, there, back) = (served.at("from"), served.at("there"), served.at("back"));
-    plant(Path::new(&from));
-    let report = done(served.files.put(&from, &there, &all())).await;
-    assert_eq!((report.files, report.directories), (9, 4), "{report:?}");
-    assert!(report.skipped.is_empty());
-    assert_same(Path::new(&from), Path::new(&there));
-    let report = done(served.files.get(&there, &back, &all())).await;
-    assert_eq!((report.files, report.directories), (9, 4));
-    assert_eq!(report.bytes, TOTAL);
-    assert_same(Path::new(&from), Path::new(&back));
-    for copy in [&there, &back] {
-        let sparse = std::fs::metadata(Path::new(copy).join("sparse")).unwrap();
-        assert!(
-            sparse.blocks() * 512 < 1 << 20,
-            "{copy}: {} blocks",
-            sparse.blocks()
-        );
+    for served in Served::both().await {
+        let (from, there, back) = (served.at("from"), served.at("there"), served.at("back"));
+        plant(Path::new(&from));
+        let report = done(served.files.put(&from, &there, &all())).await;
+        assert_eq!((report.files, report.directories), (9, 4), "{report:?}");
+        assert!(report.skipped.is_empty());
+        assert_same(Path::new(&from), Path::new(&there));
+        let report = done(served.files.get(&there, &back, &all())).await;
+        assert_eq!((report.files, report.directories), (9, 4));
+        assert_eq!(report.bytes, TOTAL);
+        assert_same(Path::new(&from), Path::new(&back));
+        for copy in [&there, &back] {
+            let sparse = std::fs::metadata(Path::new(copy).join("sparse")).unwrap();
+            assert!(
+                sparse.blocks() * 512 < 1 << 20,
+                "{copy}: {} blocks",
+                sparse.blocks()
+            );
+        }
+        // Once more, over what is there.
+        let report = done(served.files.put(&from, &there, &all())).await;
+        assert_eq!((report.files, report.directories), (9, 0));
+        done(served.files.get(&there, &back, &all())).await;
+        assert_same(Path::new(&from), Path::new(&there));
+        assert_same(Path::new(&from), Path::new(&back));
     }
-    // Once more, over what is there.
-    let report = done(served.files.put(&from, &there, &all())).await;
-    assert_eq!((report.files, report.directories), (9, 0));
-    done(served.files.get(&there, &back, &all())).await;
-    assert_same(Path::new(&from), Path::new(&there));
-    assert_same(Path::new(&from), Path::new(&back));
 }
 
 #[tokio::test]
 async fn one_host_sends_to_another() {
-    let (one, other) = (Served::start().await, Served::start().await);
+    let [one, other] = Served::both().await;
     plant(&one.folder.path().join("from"));
     let options = all().checksum();
     let report = done(
@@ -83,75 +84,77 @@ async fn one_host_sends_to_another() {
 
 #[tokio::test]
 async fn single_files_keep_what_is_theirs() {
-    let served = Served::start().await;
-    let options = TransferOptions::new();
-    let mode = |path: &str| std::fs::metadata(path).unwrap().mode() & 0o7777;
-    for length in [0, 1, 70_000, 5_000_000] {
-        let (from, there, back) = (served.at("a"), served.at("b"), served.at("c"));
-        std::fs::write(&from, contents(length)).unwrap();
-        std::fs::set_permissions(&from, PermissionsExt::from_mode(0o4755)).unwrap();
-        let report = done(served.files.put(&from, &there, &options)).await;
-        assert_eq!((report.files, report.bytes), (1, length as u64));
-        done(served.files.get(&there, &back, &options)).await;
-        assert!(std::fs::read(&back).unwrap() == contents(length));
-        // As the source's, and without what would lend rights.
-        assert_eq!((mode(&there), mode(&back)), (0o755, 0o755));
-        std::fs::remove_file(&there).unwrap();
-        std::fs::remove_file(&back).unwrap();
-    }
-    // What is replaced keeps its mode and owner, and a link stays one.
-    let is_root = rustix::process::geteuid().is_root();
-    for name in ["b", "c"] {
-        std::fs::write(served.at(name), "old").unwrap();
-        std::fs::set_permissions(served.at(name), PermissionsExt::from_mode(0o604)).unwrap();
-        if is_root {
-            std::os::unix::fs::chown(served.at(name), Some(1234), Some(4321)).unwrap();
+    for served in Served::both().await {
+        let options = TransferOptions::new();
+        let mode = |path: &str| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        for length in [0, 1, 70_000, 5_000_000] {
+            let (from, there, back) = (served.at("a"), served.at("b"), served.at("c"));
+            std::fs::write(&from, contents(length)).unwrap();
+            std::fs::set_permissions(&from, PermissionsExt::from_mode(0o4755)).unwrap();
+            let report = done(served.files.put(&from, &there, &options)).await;
+            assert_eq!((report.files, report.bytes), (1, length as u64));
+            done(served.files.get(&there, &back, &options)).await;
+            assert!(std::fs::read(&back).unwrap() == contents(length));
+            // As the source's, and without what would lend rights.
+            assert_eq!((mode(&there), mode(&back)), (0o755, 0o755));
+            std::fs::remove_file(&there).unwrap();
+            std::fs::remove_file(&back).unwrap();
         }
-        symlink(name, served.at(&format!("link to {name}"))).unwrap();
-    }
-    std::fs::write(served.at("a"), "new").unwrap();
-    done(
-        served
-            .files
-            .put(served.at("a"), served.at("link to b"), &options),
-    )
-    .await;
-    done(
-        served
-            .files
-            .get(served.at("a"), served.at("link to c"), &options),
-    )
-    .await;
-    for name in ["b", "c"] {
-        let known = std::fs::symlink_metadata(served.at(name)).unwrap();
-        assert_eq!(std::fs::read(served.at(name)).unwrap(), b"new");
-        assert_eq!(known.mode() & 0o7777, 0o604);
-        if is_root {
-            assert_eq!((known.uid(), known.gid()), (1234, 4321));
+        // What is replaced keeps its mode and owner, and a link stays one.
+        let is_root = rustix::process::geteuid().is_root();
+        for name in ["b", "c"] {
+            std::fs::write(served.at(name), "old").unwrap();
+            std::fs::set_permissions(served.at(name), PermissionsExt::from_mode(0o604)).unwrap();
+            if is_root {
+                std::os::unix::fs::chown(served.at(name), Some(1234), Some(4321)).unwrap();
+            }
+            symlink(name, served.at(&format!("link to {name}"))).unwrap();
         }
-        let link = served.at(&format!("link to {name}"));
-        assert!(std::fs::symlink_metadata(link).unwrap().is_symlink());
+        std::fs::write(served.at("a"), "new").unwrap();
+        done(
+            served
+                .files
+                .put(served.at("a"), served.at("link to b"), &options),
+        )
+        .await;
+        done(
+            served
+                .files
+                .get(served.at("a"), served.at("link to c"), &options),
+        )
+        .await;
+        for name in ["b", "c"] {
+            let known = std::fs::symlink_metadata(served.at(name)).unwrap();
+            assert_eq!(std::fs::read(served.at(name)).unwrap(), b"new");
+            assert_eq!(known.mode() & 0o7777, 0o604);
+            if is_root {
+                assert_eq!((known.uid(), known.gid()), (1234, 4321));
+            }
+            let link = served.at(&format!("link to {name}"));
+            assert!(std::fs::symlink_metadata(link).unwrap().is_symlink());
+        }
+        assert!(left_behind(served.folder.path()).is_empty());
     }
-    assert!(left_behind(served.folder.path()).is_empty());
 }
 
 #[tokio::test]
 async fn files_without_a_length_are_read_to_their_end() {
-    let served = Served::start().await;
-    let options = TransferOptions::new();
-    for (name, path) in [("got", "/proc/cpuinfo"), ("put", "/proc/filesystems")] {
-        let transfer = match name {
-            "got" => served.files.get(path, served.at(name), &options),
-            _ => served.files.put(path, served.at(name), &options),
-        };
-        done(transfer).await;
-        assert!(
-            !std::fs::read(served.at(name)).unwrap().is_empty(),
-            "{name}"
-        );
+    for served in Served::both().await {
+        let options = TransferOptions::new();
+        for (name, path) in [("got", "/proc/cpuinfo"), ("put", "/proc/filesystems")] {
+            let transfer = match name {
+                "got" => served.files.get(path, served.at(name), &options),
+                _ => served.files.put(path, served.at(name), &options),
+            };
+            done(transfer).await;
+            assert!(
+                !std::fs::read(served.at(name)).unwrap().is_empty(),
+                "{name}"
+            );
+        }
+        let put = std::fs::read(served.at("put")).unwrap();
+        assert_eq!(put, std::fs::read("/proc/filesystems").unwrap());
     }
-    let put = std::fs::read(served.at("put")).unwrap();
-    assert_eq!(put, std::fs::read("/proc/filesystems").unwrap());
 }
 
 #[tokio::test]

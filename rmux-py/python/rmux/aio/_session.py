@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overlo
 
 from rmux import _command, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background
+from rmux._capabilities import Capabilities
 from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
@@ -480,6 +481,11 @@ class Session(Reaching, Handle):
         """Refuses new work with :class:`Closed` from now on, waits for what runs, but not longer than
         ``timeout`` seconds, and closes the connection then. Returns what was cut off."""
         return _stats.cut_off(await settle(self._native.shutdown(timeout)))
+
+    async def capabilities(self) -> Capabilities:
+        """What the host can do. By what files are reached is found out at the first use of them or
+        here, and stays for as long as the session."""
+        return Capabilities(*await settle(self._native.capabilities()))
 
     def stats(self) -> SessionStats:
         """What the session does at the moment and has done so far."""
