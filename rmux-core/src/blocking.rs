@@ -6,6 +6,7 @@
 //! # Panics
 //! Every call that waits panics inside of an async runtime, whose thread must not be blocked.
 
+mod context;
 mod files;
 mod forward;
 mod transfer;
@@ -19,6 +20,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
+pub use context::ShellContext;
 pub use files::{File, Files, ReadDir, Walk};
 pub use forward::{Forward, RemoteListener, RemoteStream};
 pub use transfer::{Dropped, Transfer};
@@ -263,6 +265,12 @@ impl Session {
     /// As there, and those of [`runtime`].
     pub fn capabilities(&self) -> Result<Capabilities> {
         runtime()?.block_on(self.0.capabilities())
+    }
+
+    /// What a shell would keep from one command to the next; see
+    /// [`Session::context`](crate::Session::context).
+    pub fn context(&self) -> ShellContext {
+        ShellContext::new(self.0.context())
     }
 
     /// Closes the connection.

@@ -84,7 +84,7 @@ pub use link::fuzz_private_key;
 pub use session::{
     Accepted, Child, ChildStderr, ChildStdin, ChildStdout, CloseReason, Command, CutOff,
     ExitStatus, Lane, Output, OutputLimit, Pty, RemoteListener, RemoteReader, RemoteStream,
-    RemoteWriter, Session, SessionStats, Signal, Stdio, Stopped, resolve,
+    RemoteWriter, Session, SessionStats, ShellContext, Signal, Stdio, Stopped, resolve,
 };
 pub use transfer::{
     Conflict, Dropped, Links, Progress, SkipReason, Skipped, Transfer, TransferEvent,

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod certificate;
+pub mod exported;
 pub mod known_hosts;
 pub mod krl;
 pub mod mux;

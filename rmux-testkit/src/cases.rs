@@ -5,6 +5,7 @@ pub mod dropping;
 pub mod fanning;
 pub mod filing;
 pub mod forwarding;
+pub mod keeping;
 pub mod pooling;
 pub mod resolving;
 pub mod transferring;
@@ -218,6 +219,7 @@ enum Kind {
     Transfers,
     Forward,
     Drops,
+    Context,
 }
 
 /// The cases of all files of one kind. `finish` is given the file's lines for sshd_config, the case
@@ -391,6 +393,15 @@ impl RawBytes {
     }
 }
 
+/// What a stream must hold; nothing, where nothing is said.
+fn output(raw: Option<RawOutput>) -> Result<Output, String> {
+    match raw {
+        None => Ok(Output::Exactly(Vec::new())),
+        Some(RawOutput::Contains(Contains { contains })) => Ok(Output::Contains(contains)),
+        Some(RawOutput::Exactly(bytes)) => bytes.bytes().map(Output::Exactly),
+    }
+}
+
 fn optional_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
     let raw = RawBytes::deserialize(from)?;
     raw.bytes().map(Some).map_err(serde::de::Error::custom)
@@ -419,11 +430,6 @@ impl RawCase {
             (None, Some(signal), None) => End::Signal(signal),
             (None, None, Some(error)) => End::Error(error),
             _ => return Err("at most one of code, signal and error".to_owned()),
-        };
-        let output = |raw: Option<RawOutput>| match raw {
-            None => Ok(Output::Exactly(Vec::new())),
-            Some(RawOutput::Contains(Contains { contains })) => Ok(Output::Contains(contains)),
-            Some(RawOutput::Exactly(bytes)) => bytes.bytes().map(Output::Exactly),
         };
         Ok(Case {
             name,

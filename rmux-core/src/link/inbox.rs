@@ -5,16 +5,16 @@
 //! a budget in memory, then in an unlinked temporary file a stream, and past a limit the channel
 //! (and it alone) fails.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::counters::Counters;
 use super::marker::{MarkerScan, Scanned, Shape};
-use super::spill::Spill;
+use super::queue::Queue;
+use super::records::{RecordScan, Records};
 use super::startup::Startup;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -60,7 +60,7 @@ struct Shared {
     limits: Limits,
     counters: Arc<Counters>,
     state: Mutex<State>,
-    /// Told when the exit, the process id or the end is known.
+    /// Told when the exit, the process id, the records or the end is known.
     news: Notify,
     /// Told when the pump may have room again.
     room: Notify,
@@ -73,6 +73,8 @@ struct State {
     spilled: u64,
     /// Each looks for the line in front of the command's own output.
     markers: [Option<MarkerScan>; 2],
+    /// Takes records out of standard error.
+    records: Option<RecordScan>,
     /// Told what the marks of the two streams teach.
     startup: Arc<Startup>,
     /// Whether a mark has come on both streams with nothing before it, as far as was seen.
@@ -83,16 +85,6 @@ struct State {
     failed: Option<Error>,
     /// Set once nothing more will come; `Err` where the channel did not end in order.
     end: Option<Result<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    memory: VecDeque<Bytes>,
-    /// Later than everything in memory.
-    spill: Option<Spill>,
-    eof: bool,
-    discard: bool,
-    waker: Option<Waker>,
 }
 
 impl Inbox {
@@ -142,6 +134,11 @@ impl Inbox {
         state.startup = Arc::clone(startup);
     }
 
+    /// Takes the records of this token, up to `limit` bytes, out of standard error.
+    pub(crate) fn expect_records(&self, token: &str, limit: usize) {
+        self.state().records = Some(RecordScan::new(token, limit));
+    }
+
     /// Takes in what came for `stream`. Never waits for a reader. Whether any of it is held for a
     /// mark.
     pub(crate) fn push(&self, stream: Stream, data: Bytes) -> Result<bool> {
@@ -170,6 +167,9 @@ impl Inbox {
         self.0.counters.count_received(data.len());
         let pushed = state.push(stream, data, self.0.limits);
         pushed.map_err(|error| error.with_host(&self.0.host))?;
+        if state.records.as_ref().is_some_and(RecordScan::is_whole) {
+            self.0.news.notify_waiters();
+        }
         Ok(state.holds())
     }
 
@@ -194,7 +194,7 @@ impl Inbox {
         state.give_out_at_end(&self.0);
         for queue in &mut state.streams {
             queue.eof = true;
-            wake(&mut queue.waker);
+            queue.wake();
         }
         self.0.news.notify_waiters();
     }
@@ -209,10 +209,7 @@ impl Inbox {
     pub(crate) fn fail(&self, error: Error) {
         let mut state = self.state();
         state.failed.get_or_insert(error);
-        state
-            .streams
-            .iter_mut()
-            .for_each(|queue| wake(&mut queue.waker));
+        state.streams.iter_mut().for_each(Queue::wake);
         self.0.news.notify_waiters();
     }
 
@@ -221,10 +218,7 @@ impl Inbox {
         let mut state = self.state();
         state.give_out_at_end(&self.0);
         state.end.get_or_insert(end);
-        state
-            .streams
-            .iter_mut()
-            .for_each(|queue| wake(&mut queue.waker));
+        state.streams.iter_mut().for_each(Queue::wake);
         self.0.news.notify_waiters();
     }
 
@@ -331,6 +325,25 @@ impl Inbox {
         })
         .await
     }
+
+    /// The expected records, once the last has come; `None` if it will not come.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn records(&self) -> Option<Records> {
+        until(&self.0.news, || {
+            let mut state = self.state();
+            let over = state.streams[Stream::Stderr as usize].eof
+                || state.failed.is_some()
+                || state.end.is_some();
+            match &mut state.records {
+                Some(scan) if scan.is_whole() => Some(Some(scan.take())),
+                Some(_) if !over => None,
+                _ => Some(None),
+            }
+        })
+        .await
+    }
 }
 
 /// Looks for an answer now and after each notice.
@@ -350,14 +363,16 @@ fn cost(data: &Bytes) -> usize {
     data.len() + PIECE_COST
 }
 
-fn wake(waker: &mut Option<Waker>) {
-    if let Some(waker) = waker.take() {
-        waker.wake();
-    }
-}
-
 impl State {
     fn push(&mut self, stream: Stream, data: Bytes, limits: Limits) -> Result<()> {
+        let data = match &mut self.records {
+            Some(scan) if stream == Stream::Stderr => scan.feed(data),
+            _ => data,
+        };
+        self.keep(stream, data, limits)
+    }
+
+    fn keep(&mut self, stream: Stream, data: Bytes, limits: Limits) -> Result<()> {
         let queue = &mut self.streams[stream as usize];
         if queue.discard || queue.eof || self.failed.is_some() || data.is_empty() {
             return Ok(());
@@ -380,7 +395,7 @@ impl State {
             })?;
             self.spilled += length;
         }
-        wake(&mut queue.waker);
+        queue.wake();
         Ok(())
     }
 
@@ -402,37 +417,22 @@ impl State {
         Ok(())
     }
 
-    /// The streams ended without their marks.
+    /// The streams ended: no mark and no record goes on.
     fn give_out_at_end(&mut self, shared: &Shared) {
-        if let Err(error) = self.give_out(shared, |_| true) {
+        let mut given = self.give_out(shared, |_| true);
+        if let Some(rest) = self.records.as_mut().map(RecordScan::finish) {
+            given = given.and_then(|()| self.keep(Stream::Stderr, rest, shared.limits));
+        }
+        if let Err(error) = given {
             self.failed.get_or_insert(error);
         }
     }
 }
 
-impl Queue {
-    fn spill(&mut self, data: &[u8], limit: u64) -> std::io::Result<()> {
-        match &mut self.spill {
-            Some(spill) => spill.push(data),
-            none => none.insert(Spill::new(limit)?).push(data),
-        }
-    }
-
-    fn unspill(&mut self) -> std::io::Result<Option<Bytes>> {
-        let Some(spill) = &mut self.spill else {
-            return Ok(None);
-        };
-        let piece = spill.pop()?;
-        if spill.len() == 0 {
-            // Read empty: give the disk space back, and let memory take over again.
-            self.spill = None;
-        }
-        Ok((!piece.is_empty()).then(|| piece.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     /// Room for `pieces` pieces of `length` bytes in memory.

@@ -22,7 +22,9 @@ mod marker;
 mod outbox;
 mod program;
 mod pulse;
+mod queue;
 mod reach;
+mod records;
 mod refusals;
 mod service;
 mod signature;
@@ -50,6 +52,7 @@ pub use keys::fuzz_private_key;
 pub(crate) use listening::{Bound, Incoming, Why};
 pub(crate) use outbox::Broken;
 pub(crate) use reach::Listening;
+pub(crate) use records::{Flaw, Records, lead};
 pub(crate) use startup::Startup;
 pub(crate) use transport::Transport;
 

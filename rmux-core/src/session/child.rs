@@ -1,5 +1,6 @@
 //! A remote command that runs.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -7,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Session;
 use super::capture::{Captures, OutputLimit};
+use super::context::Turn;
 use super::exit::{ExitStatus, Output, Signal, Stopped};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
@@ -37,6 +39,8 @@ pub struct Child {
     pub(super) session: Session,
     pub(super) copies: Copies,
     pub(super) limit: OutputLimit,
+    /// Where it runs in a context, until it was waited for.
+    pub(super) turn: Mutex<Option<Turn>>,
 }
 
 impl Child {
@@ -52,15 +56,37 @@ impl Child {
     ///
     /// # Errors
     /// [`ErrorKind::Disconnected`] where the session was lost, and [`ErrorKind::OutcomeUnknown`]
-    /// where the server closed the channel without saying how the command ended.
+    /// where the server closed the channel without saying how the command ended. In a
+    /// [context](crate::ShellContext), the first time, [`ErrorKind::ProtocolViolation`] and
+    /// [`ErrorKind::LimitExceeded`] where the state that its shell leaves cannot be kept.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
         let exit = self.exit().await;
+        let kept = match &exit {
+            Ok(status) => self.keep_state(status).await,
+            Err(_) => Ok(()),
+        };
         self.copies.finish().await;
-        exit
+        kept.and(exit)
+    }
+
+    /// Gives its context what its shell tells, and the turn to the next command.
+    async fn keep_state(&mut self, status: &ExitStatus) -> Result<()> {
+        let kept = self.turn.get_mut().unwrap_or_else(|e| e.into_inner());
+        let Some(turn) = &*kept else {
+            return Ok(());
+        };
+        let told = turn.told(self.running.channel.inbox(), status).await;
+        let host = &self.session.host().name;
+        match (kept.take(), told) {
+            (Some(turn), Some(records)) => turn
+                .keep(&records, status)
+                .map_err(|error| error.with_host(host)),
+            _ => Ok(()),
+        }
     }
 
     async fn exit(&self) -> Result<ExitStatus> {
@@ -177,7 +203,11 @@ impl Child {
             _ => RemoteEnd::Unconfirmed,
         };
         match exit {
-            Ok(Ok(status)) => Ok(Stopped { status, remote_end }),
+            Ok(Ok(status)) => {
+                // What it leaves is not kept, and the next may begin.
+                drop(self.turn.lock().unwrap_or_else(|e| e.into_inner()).take());
+                Ok(Stopped { status, remote_end })
+            }
             Ok(Err(error)) => Err(error.with_remote_end(remote_end)),
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,

@@ -1,6 +1,7 @@
 //! A command to run on the remote, in the shape of `std::process::Command`.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use super::Session;
 use super::capture::OutputLimit;
 use super::child::Child;
+use super::context::Kept;
 use super::lane::Lane;
 use super::local::environment;
 use super::stdio::Stdio;
@@ -63,6 +65,8 @@ pub struct Command {
     pub(super) settings_env: Option<Vec<(String, String)>>,
     /// Whether it may use the agent, where the session lends it at all.
     pub(super) lend_agent: bool,
+    /// What it begins with, and what it leaves.
+    pub(super) context: Option<Arc<Kept>>,
 }
 
 impl std::fmt::Debug for Command {
@@ -118,6 +122,7 @@ impl Command {
             verbatim: false,
             settings_env: None,
             lend_agent: true,
+            context: None,
         }
     }
 

@@ -94,7 +94,7 @@ impl Command {
     }
 
     /// The directory as `cd` takes it without options and without looking elsewhere.
-    fn directory(&self) -> Option<Vec<u8>> {
+    pub(super) fn directory(&self) -> Option<Vec<u8>> {
         let directory = self.current_dir.as_ref()?.as_bytes();
         Some(match directory.first() {
             Some(b'/') | None => directory.to_vec(),

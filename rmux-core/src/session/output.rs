@@ -183,7 +183,7 @@ impl Command {
         let host = self.host_name();
         let ready = tokio::select! {
             biased;
-            ready = self.ready() => ready,
+            ready = self.ready(false) => ready,
             why = &mut over => return Err(why.error(None, host)),
         };
         let mut ready = ready.map_err(|error| error.with_host(host))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::context::Turn;
 use super::driver::Message;
 use super::exit::Signal;
 use super::member::{Home, LinkId};
@@ -21,6 +22,8 @@ pub(super) struct Ready {
     used: bool,
     promise: Option<Arc<()>>,
     told: Option<oneshot::Sender<RemoteEnd>>,
+    /// For a command in a context.
+    pub(super) turn: Option<Turn>,
     home: Home,
 }
 
@@ -38,6 +41,7 @@ impl Ready {
             used: false,
             promise,
             told: None,
+            turn: None,
             home,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use rmux_proto::exported::is_name;
 
 use super::child::{Child, Copies};
 use super::command::{Command, What};
@@ -19,7 +21,7 @@ pub(crate) struct Opened(Ready);
 impl Command {
     /// Starts it on a channel of its own.
     pub(super) async fn start_on_ready(&self, defaults: [Stdio; 3]) -> Result<Child> {
-        let ready = self.ready().await?;
+        let ready = self.ready(true).await?;
         self.start_on(ready, defaults).await
     }
 
@@ -31,7 +33,7 @@ impl Command {
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn open(&self) -> Result<Opened> {
-        self.ready().await.map(Opened)
+        self.ready(true).await.map(Opened)
     }
 
     /// Starts it on that channel.
@@ -45,10 +47,16 @@ impl Command {
         self.start_on(opened.0, [Stdio::Piped; 3]).await
     }
 
-    /// A channel to start it on.
-    pub(super) async fn ready(&self) -> Result<Ready> {
+    /// A channel to start it on, once it is its turn; `spawned` if the caller sees to its end.
+    pub(super) async fn ready(&self, spawned: bool) -> Result<Ready> {
         self.check()?;
-        self.session.ready(self.kills(), self.lane).await
+        let turn = match &self.context {
+            Some(context) => Some(context.turn(spawned).await?),
+            None => None,
+        };
+        let mut ready = self.session.ready(self.kills(), self.lane).await?;
+        ready.turn = turn;
+        Ok(ready)
     }
 
     /// Starts it on this channel.
@@ -82,6 +90,7 @@ impl Command {
             (true, None, _) if self.verbatim => Guard::Channel,
             (true, None, _) => Guard::Group,
         };
+        let mut turn = ready.turn.take();
         let running = ready.run(guard, self.kill_grace);
         let channel = &running.channel;
         let marks = self.marks(running.is_guarded_by_group());
@@ -95,7 +104,13 @@ impl Command {
                 channel.inbox().expect_marker(stream, token, startup);
             }
         }
-        let Line { request, in_front } = self.spelled(&prefix, &marks);
+        let Line { request, in_front } = match &mut turn {
+            Some(turn) => self.spelled_in_context(&prefix, &marks, turn),
+            None => self.spelled(&prefix, &marks),
+        };
+        if let Some(turn) = &turn {
+            turn.expect(channel.inbox());
+        }
         if let Some(in_front) = in_front {
             channel.outbox().push(in_front);
         }
@@ -133,7 +148,9 @@ impl Command {
         self.session.count_command();
         let stdout = self.stdout.unwrap_or(stdout);
         let stderr = self.stderr.unwrap_or(stderr);
-        Ok(self.child(running, has_pty, stdin, stdout, stderr))
+        let mut child = self.child(running, has_pty, stdin, stdout, stderr);
+        child.turn = Mutex::new(turn);
+        Ok(child)
     }
 
     fn child(
@@ -183,6 +200,7 @@ impl Command {
             session: self.session.clone(),
             copies,
             limit: self.output_limit.unwrap_or_default(),
+            turn: Mutex::default(),
         }
     }
 
@@ -218,6 +236,7 @@ impl Command {
         if self.current_dir.as_deref().is_some_and(has_nul) {
             return refuse("the directory".into());
         }
+        self.check_context()?;
         for (name, value) in self.variables() {
             if has_nul(name) || has_nul(value) {
                 return refuse(format!("the variable {name:?}"));
@@ -235,6 +254,38 @@ impl Command {
         Ok(())
     }
 
+    /// Refuses what cannot be had in a context.
+    fn check_context(&self) -> Result<()> {
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
+        let refuse = |what: String| Err(Error::new(ErrorKind::InvalidInput, "run", what));
+        if self.pty.is_some() || self.verbatim {
+            return refuse(
+                "a command of a context has no terminal and is not sent verbatim: its state \
+                 travels with its input and its errors"
+                    .into(),
+            );
+        }
+        let state = context.state();
+        let mut own = self.env.iter().map(|(name, _)| name.as_bytes());
+        let unnamed = own.find(|name| !is_name(name)).map(|name| (name, false));
+        match state.unfit().or(unnamed) {
+            Some((name, true)) => refuse(format!(
+                "the variable {:?} holds a NUL byte",
+                String::from_utf8_lossy(name)
+            )),
+            Some((name, false)) => refuse(format!(
+                "{:?} is no name that a shell takes for a variable",
+                String::from_utf8_lossy(name)
+            )),
+            None if state.has_nul() => {
+                refuse("the context's directory or interpreter holds a NUL byte".into())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The first variable that was set for this very command, of those that the server did not take.
     fn lacks<'a>(&self, prefix: &'a [Vec<u8>]) -> Option<&'a [u8]> {
         let mut names = prefix
@@ -248,6 +299,14 @@ impl Command {
         let common = self.session.config_env().iter();
         let common = common.filter(|(name, _)| !self.env.iter().any(|(own, _)| own == name));
         common.chain(&self.env)
+    }
+
+    /// Those that go to the server. In a context a command's own come behind the context's.
+    fn sent_variables(&self) -> impl Iterator<Item = &(OsString, OsString)> {
+        let in_context = self.context.is_some();
+        let is_own = |name: &OsString| self.env.iter().any(|(own, _)| own == name);
+        self.variables()
+            .filter(move |(name, _)| !(in_context && is_own(name)))
     }
 
     /// Sends what `SendEnv` and `SetEnv` say, but for what the command sets itself.
@@ -268,7 +327,7 @@ impl Command {
     async fn send_env(&self, ready: &mut Ready) -> Result<Vec<Vec<u8>>> {
         let mut prefix = Vec::new();
         let verdicts = self.session.env_verdicts();
-        for (name, value) in self.variables() {
+        for (name, value) in self.sent_variables() {
             let pair = || [name.as_bytes(), b"=", value.as_bytes()].concat();
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
                 // The engine sends UTF-8 only.

@@ -1,11 +1,12 @@
 //! The shared cases, in Rust: those of commands. Those of resolving are in `resolving`, those of a
-//! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`,
-//! of transfers in `transferring`, of dropped files in `dropping`.
+//! pool in `pooling`, of a fan-out in `fanning`, of files in `filing`, of transfers in
+//! `transferring`, of dropped files in `dropping`, of contexts in `keeping`.
 
 mod dropping;
 mod fanning;
 mod filing;
 mod forwarding;
+mod keeping;
 mod pooling;
 mod resolving;
 mod transferring;

@@ -5,6 +5,7 @@ mod auth;
 mod bad_input;
 mod blocking;
 mod cases;
+mod context;
 mod control;
 mod dialing;
 mod fan_out;
