@@ -10,6 +10,7 @@ const { Files } = require('./lib/files.cjs');
 const { Connection, Forward, RemoteListener } = require('./lib/forward.cjs');
 const { resolve } = require('./lib/resolving.cjs');
 const { Pool } = require('./lib/pool.cjs');
+const { ShellContext } = require('./lib/contexts.cjs');
 const { connect, Session } = require('./lib/session.cjs');
 const { Dirent, Stats } = require('./lib/file-stats.cjs');
 
@@ -27,6 +28,7 @@ module.exports = {
   RemoteListener,
   RmuxError,
   Session,
+  ShellContext,
   Stats,
   connect,
   resolve,

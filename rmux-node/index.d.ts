@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { Duplex, Readable, Writable } from 'node:stream';
 
+import type { ContextOptions, ShellContext } from './contexts.js';
 import type { Files, NameOptions, RemotePath } from './files.js';
 import type {
   Connection,
@@ -19,6 +20,7 @@ import type { RunOptions, RunResult } from './run.js';
 import type { Capabilities, CutOff, PoolStats, SessionStats } from './stats.js';
 import type { Dropped, TransferOptions, TransferReport } from './transfers.js';
 
+export * from './contexts.js';
 export * from './files.js';
 export * from './forwards.js';
 export * from './transfers.js';
@@ -468,6 +470,14 @@ export class Session {
   spawn(command: Command, options: SpawnOptions): Promise<Child>;
 
   /**
+   * What a shell would keep from one command to the next. It begins as any command does, but for what
+   * `options` say.
+   *
+   * @throws {RmuxError} `CLOSED`, where this handle was given back.
+   */
+  context(options?: ContextOptions): ShellContext;
+
+  /**
    * Closes the connection, for all who share it, and cuts off what still runs. Closing a closed session
    * does nothing.
    */
@@ -581,7 +591,7 @@ export interface SpawnOptions {
   verbatim?: boolean;
 }
 
-type PipedStreams = { stdin?: 'pipe'; stdout?: 'pipe'; stderr?: 'pipe' };
+export type PipedStreams = { stdin?: 'pipe'; stdout?: 'pipe'; stderr?: 'pipe' };
 
 /** How a command ended. */
 export interface Exit {

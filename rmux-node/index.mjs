@@ -16,6 +16,7 @@ export const {
   RemoteListener,
   RmuxError,
   Session,
+  ShellContext,
   Stats,
   connect,
   resolve,

@@ -141,6 +141,14 @@ export interface ConnectionFigures {
   bytesReceived: number
 }
 
+/** What to change of a context. */
+export interface ContextSpec {
+  interpreter?: string
+  cwd?: string
+  /** Null for a variable to unset. */
+  env?: Record<string, string | undefined | null>
+}
+
 /** A name in a directory, and its path: each text, or bytes that are none. */
 export interface Entry {
   name: string | Buffer
@@ -321,6 +329,25 @@ export declare class NativeConnection {
   write(operation: number, data: Uint8Array): void
   /** Tells the other side that no more comes, behind what was written. */
   endInput(): void
+}
+
+/** A context, and what commands are run in it by a session's handle. */
+export declare class NativeContext {
+  /** Changes what commands begin with from now on. */
+  update(spec: ContextSpec): void
+  /** The directory of the next command; null for the account's home. */
+  get cwd(): string | null
+  /** What is changed in the environment of the next command. */
+  get env(): Record<string, string | undefined | null>
+  /**
+   * A context of its own with the same state, on this session; null where its handle was given
+   * back.
+   */
+  fork(session: NativeSession): NativeContext | null
+  /** Runs a command to its end; settled with a `Completed`. */
+  run(operation: number, session: NativeSession, spec: CommandSpec): void
+  /** Starts a command; settled with a `NativeChild`. */
+  spawn(operation: number, session: NativeSession, spec: CommandSpec): void
 }
 
 /** A directory that is being listed or searched. Letting go of it ends that. */
@@ -504,6 +531,8 @@ export declare class NativeSession {
   forward(operation: number, asked: ForwardAsked): void
   /** What its forwards do; null where this handle was given back. */
   forwards(): Array<ForwardFigures> | null
+  /** A context that begins as any command does; null where this handle was given back. */
+  context(): NativeContext | null
   /** Gives this handle back: what runs by it goes on, and nothing new can be run. */
   release(): void
   /**

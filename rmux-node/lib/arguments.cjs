@@ -187,6 +187,16 @@ function environment(value) {
   return set;
 }
 
+/** Variables to set, and with null those to unset. */
+function changes(value) {
+  if (value === undefined || value === null) return undefined;
+  if (!isObject(value)) refuse('env must be an object');
+  const given = Object.entries(value).filter(([, setting]) => setting !== undefined);
+  const wrong = given.find(([, setting]) => typeof setting !== 'string' && setting !== null);
+  if (wrong !== undefined) refuse(`env.${wrong[0]} must be a string, or null`);
+  return Object.fromEntries(given);
+}
+
 /** `ssh_config` settings, each keyword with one value or several. */
 function settings(value) {
   if (value === undefined || value === null) return undefined;
@@ -223,6 +233,7 @@ module.exports = {
   bytes,
   bytesCount,
   callback,
+  changes,
   choice,
   command,
   contents,

@@ -48,4 +48,11 @@ function fromSignal(signal) {
   return new AbortError(undefined, { cause: signal.reason });
 }
 
-module.exports = { AbortError, RmuxError, fromFailure, fromSignal };
+/** The failure of a native session that was given back. */
+function givenBack(native, operation) {
+  const host = native.host.name;
+  const message = `${operation}: ${host}: this handle of the session was given back`;
+  return { code: 'CLOSED', operation, host, message };
+}
+
+module.exports = { AbortError, RmuxError, fromFailure, fromSignal, givenBack };

@@ -2,9 +2,10 @@
 'use strict';
 
 const check = require('./arguments.cjs');
-const { Child } = require('./child.cjs');
+const commands = require('./commands.cjs');
 const connecting = require('./connecting.cjs');
-const { fromFailure, fromSignal } = require('./errors.cjs');
+const { ShellContext } = require('./contexts.cjs');
+const { fromFailure, givenBack } = require('./errors.cjs');
 const { plain } = require('./stats.cjs');
 const { toEvent, tell } = require('./events.cjs');
 const { Dropped } = require('./dropped.cjs');
@@ -17,36 +18,6 @@ const { stayHere } = require('./threads.cjs');
 const { transfer } = require('./transfers.cjs');
 
 const CONNECT = [...connecting.SHARED, 'signal'];
-const RUN = [
-  'env',
-  'cwd',
-  'input',
-  'timeout',
-  'killGrace',
-  'maxOutput',
-  'onExcess',
-  'signal',
-  'encoding',
-  'check',
-  'verbatim',
-  'lane',
-  'expectedSize',
-];
-const ON_EXCESS = ['error', 'truncate', 'spill'];
-const SPAWN = [
-  'env',
-  'cwd',
-  'pty',
-  'stdin',
-  'stdout',
-  'stderr',
-  'killOnDrop',
-  'signal',
-  'verbatim',
-  'lane',
-  'expectedSize',
-];
-const STDIO = ['pipe', 'ignore', 'inherit'];
 
 /** Only `connect` and pools make sessions. */
 const key = Symbol('session');
@@ -165,6 +136,12 @@ class Session {
     return new Session(key, native, new PooledLife(native), pool);
   }
 
+  /** The native half of one. Not part of the public interface. */
+  static native(session) {
+    if (!(session instanceof Session)) check.refuse('session must be a Session');
+    return session.#native;
+  }
+
   /** Ends one at the end of its block. Not part of the public interface. */
   static async dispose(session) {
     if (session.#pool === undefined) await session.close();
@@ -197,66 +174,18 @@ class Session {
     return this.#files;
   }
 
-  async run(command, options) {
-    const given = check.options(options, RUN, 'run');
-    const encoding = check.encoding(given.encoding, 'utf8');
-    const signal = check.abortSignal(given.signal);
-    const spec = {
-      ...check.command(command),
-      env: check.environment(given.env),
-      cwd: check.text(given.cwd, 'cwd'),
-      input: check.bytes(given.input, 'input'),
-      // As in Node, 0 is no limit.
-      timeout: check.time(given.timeout, 'timeout') || undefined,
-      killGrace: check.time(given.killGrace, 'killGrace'),
-      maxOutput: check.bytesCount(given.maxOutput, 'maxOutput'),
-      onExcess: check.choice(given.onExcess, 'onExcess', ON_EXCESS),
-      check: check.flag(given.check, 'check'),
-      ...check.lane(given.lane, given.expectedSize),
-      killOnDrop: signal !== undefined,
-      verbatim: check.flag(given.verbatim, 'verbatim'),
-    };
-    if (spec.onExcess !== undefined && spec.maxOutput === undefined) {
-      check.refuse('onExcess needs maxOutput', 'ERR_INVALID_ARG_VALUE');
-    }
-    const { exit, stdout, stderr, more, failure } = await run(
-      (operation) => this.#native.run(operation, spec),
-      signal,
-    );
-    const result = {
-      stdout: encoding === 'buffer' ? stdout : stdout.toString(encoding),
-      stderr: encoding === 'buffer' ? stderr : stderr.toString(encoding),
-      exitCode: exit.exitCode ?? null,
-      signal: exit.signal ?? null,
-    };
-    if (more.stdoutDropped > 0) result.stdoutDropped = more.stdoutDropped;
-    if (more.stderrDropped > 0) result.stderrDropped = more.stderrDropped;
-    if (more.stdoutFile !== undefined) result.stdoutFile = more.stdoutFile;
-    if (more.stderrFile !== undefined) result.stderrFile = more.stderrFile;
-    if (failure) throw Object.assign(toError(failure, signal), result);
-    return result;
+  run(command, options) {
+    return commands.run(command, options, commands.RUN, (...given) => this.#native.run(...given));
   }
 
-  async spawn(command, options) {
-    const given = check.options(options, SPAWN, 'spawn');
-    const signal = check.abortSignal(given.signal);
-    const spec = {
-      ...check.command(command),
-      env: check.environment(given.env),
-      cwd: check.text(given.cwd, 'cwd'),
-      pty: check.pty(given.pty),
-      ...check.lane(given.lane, given.expectedSize),
-      stdin: check.choice(given.stdin, 'stdin', STDIO),
-      stdout: check.choice(given.stdout, 'stdout', STDIO),
-      stderr: check.choice(given.stderr, 'stderr', STDIO),
-      killOnDrop: signal !== undefined || (check.flag(given.killOnDrop, 'killOnDrop') ?? true),
-      verbatim: check.flag(given.verbatim, 'verbatim'),
-    };
-    const native = await start((operation) => this.#native.spawn(operation, spec), {
-      signal,
-      discard: Child.discard,
-    });
-    return Child.adopt(native, signal);
+  spawn(command, options) {
+    return commands.spawn(command, options, commands.SPAWN, (...given) => this.#native.spawn(...given));
+  }
+
+  context(options) {
+    const native = this.#native.context();
+    if (native === null) throw fromFailure(givenBack(this.#native, 'make a context'));
+    return ShellContext.adopt(native, this, Session.native, options);
   }
 
   put(local, remote, options) {
@@ -322,7 +251,7 @@ class Session {
 
   forwards() {
     const forwards = this.#native.forwards();
-    if (forwards === null) throw fromFailure(this.#givenBack());
+    if (forwards === null) throw fromFailure(givenBack(this.#native, 'forwards'));
     return forwards.map(figures);
   }
 
@@ -359,14 +288,8 @@ class Session {
 
   stats() {
     const stats = this.#native.stats();
-    if (stats === null) throw fromFailure(this.#givenBack());
+    if (stats === null) throw fromFailure(givenBack(this.#native, 'stats'));
     return plain(stats);
-  }
-
-  #givenBack() {
-    const host = this.#native.host.name;
-    const what = 'this handle of the session was given back';
-    return { code: 'CLOSED', operation: 'stats', host, message: `stats: ${host}: ${what}` };
   }
 
   ref() {
@@ -397,19 +320,6 @@ async function refused(message) {
   check.refuse(message);
 }
 
-/** Runs a command; aborted, it ends in order, and what came of that is in the error. */
-async function run(begin, signal) {
-  try {
-    return await start(begin, { signal, orderly: true });
-  } catch (error) {
-    if (error.code !== 'CANCELLED') throw error;
-    throw Object.assign(fromSignal(signal), { confirmed: error.confirmed });
-  }
-}
 
-function toError(failure, signal) {
-  if (failure.code !== 'CANCELLED') return fromFailure(failure);
-  return Object.assign(fromSignal(signal), { confirmed: failure.confirmed });
-}
 
 module.exports = { Session, connect };

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
-use rmux_core::{Command, Error, ErrorKind, Lane, OutputLimit, Pty, Result, Session, Stdio};
+use rmux_core::{
+    Command, Error, ErrorKind, Lane, OutputLimit, Pty, Result, Session, ShellContext, Stdio,
+};
 
 use crate::connect::milliseconds;
 
@@ -132,20 +134,43 @@ impl CommandSpec {
         })
     }
 
-    /// The core's command.
-    pub(crate) fn into_command(self, session: &Session) -> Result<Command> {
-        Ok(self.into_recipe()?.command(session))
+    /// The core's command, in a context where there is one.
+    pub(crate) fn into_command(
+        self,
+        session: &Session,
+        context: Option<&ShellContext>,
+    ) -> Result<Command> {
+        let recipe = self.into_recipe()?;
+        match context {
+            Some(context) => recipe.command_in(context),
+            None => Ok(recipe.command(session)),
+        }
     }
 }
 
 impl Recipe {
     /// The command of one session.
     pub(crate) fn command(&self, session: &Session) -> Command {
-        let mut command = match &self.what {
+        self.finish(match &self.what {
             What::Line(line) => session.shell(line),
             What::Program(program, args) => session.command(program).args(args).clone(),
             What::Subsystem(name) => session.subsystem(name),
-        };
+        })
+    }
+
+    /// The command of one context.
+    fn command_in(&self, context: &ShellContext) -> Result<Command> {
+        Ok(self.finish(match &self.what {
+            What::Line(line) => context.shell(line),
+            What::Program(program, args) => context.command(program).args(args).clone(),
+            What::Subsystem(_) => {
+                let what = "a subsystem has no shell whose state could be kept";
+                return Err(invalid(what.into()));
+            }
+        }))
+    }
+
+    fn finish(&self, mut command: Command) -> Command {
         command
             .envs(&self.env)
             .kill_on_drop(self.kill_on_drop)

@@ -9,6 +9,7 @@ mod bridge;
 mod child;
 mod command;
 mod connect;
+mod context;
 mod delivery;
 mod directory;
 mod fan_out;

@@ -3,12 +3,15 @@
 use std::sync::{Mutex, MutexGuard};
 
 use napi_derive::napi;
-use rmux_core::{CloseReason, Command, Error, ErrorKind, Files, Result, Session, SessionEvent};
+use rmux_core::{
+    CloseReason, Command, Error, ErrorKind, Files, Result, Session, SessionEvent, ShellContext,
+};
 use tokio::sync::watch;
 
 use crate::child::NativeChild;
 use crate::command::CommandSpec;
 use crate::connect::milliseconds;
+use crate::context::NativeContext;
 use crate::delivery::{Exit, HostFacts, More, Outcome};
 use crate::forward::{
     ForwardAsked, ForwardFigures, NativeConnection, NativeForward, NativeListener, Reached,
@@ -77,9 +80,14 @@ impl NativeSession {
         });
     }
 
-    fn command(&self, spec: CommandSpec) -> Result<Command> {
+    /// The core's session, for one use; none after it was given back.
+    pub(crate) fn core(&self) -> Option<Session> {
+        self.held().clone()
+    }
+
+    fn command(&self, spec: CommandSpec, context: Option<&ShellContext>) -> Result<Command> {
         let command = match &*self.held() {
-            Some(session) => spec.into_command(session),
+            Some(session) => spec.into_command(session, context),
             None => Err(Error::new(
                 ErrorKind::Closed,
                 "run",
@@ -88,29 +96,13 @@ impl NativeSession {
         };
         command.map_err(|error| error.with_host(&self.host.name))
     }
-}
 
-#[napi]
-impl NativeSession {
-    /// What the destination resolved to.
-    #[napi(getter)]
-    pub fn host(&self) -> HostFacts {
-        self.host.clone()
-    }
-
-    /// Whether the session has ended, or this handle was given back.
-    #[napi(getter)]
-    pub fn is_closed(&self) -> bool {
-        self.held().as_ref().is_none_or(Session::is_closed)
-    }
-
-    /// Runs a command to its end; settled with a `Completed`.
-    #[napi]
-    pub fn run(&self, operation: u32, spec: CommandSpec) {
+    /// Runs a command to its end, in a context where there is one; settled with a `Completed`.
+    pub(crate) fn run_in(&self, operation: u32, spec: CommandSpec, context: Option<&ShellContext>) {
         let check = spec.check == Some(true);
         // Only then is the command started so that it can be ended in order.
         let stoppable = spec.kill_on_drop;
-        let command = match self.command(spec) {
+        let command = match self.command(spec, context) {
             Ok(command) => command,
             Err(error) => return self.mailbox.settle(operation, Err(error.into())),
         };
@@ -143,10 +135,14 @@ impl NativeSession {
         });
     }
 
-    /// Starts a command; settled with a `NativeChild`.
-    #[napi]
-    pub fn spawn(&self, operation: u32, spec: CommandSpec) {
-        let command = match self.command(spec) {
+    /// Likewise, starts a command; settled with a `NativeChild`.
+    pub(crate) fn spawn_in(
+        &self,
+        operation: u32,
+        spec: CommandSpec,
+        context: Option<&ShellContext>,
+    ) {
+        let command = match self.command(spec, context) {
             Ok(command) => command,
             Err(error) => return self.mailbox.settle(operation, Err(error.into())),
         };
@@ -155,6 +151,40 @@ impl NativeSession {
             let child = command.spawn().await?;
             Ok(Outcome::Child(NativeChild::new(child, host, mailbox)))
         });
+    }
+}
+
+#[napi]
+impl NativeSession {
+    /// What the destination resolved to.
+    #[napi(getter)]
+    pub fn host(&self) -> HostFacts {
+        self.host.clone()
+    }
+
+    /// Whether the session has ended, or this handle was given back.
+    #[napi(getter)]
+    pub fn is_closed(&self) -> bool {
+        self.held().as_ref().is_none_or(Session::is_closed)
+    }
+
+    /// Runs a command to its end; settled with a `Completed`.
+    #[napi]
+    pub fn run(&self, operation: u32, spec: CommandSpec) {
+        self.run_in(operation, spec, None);
+    }
+
+    /// Starts a command; settled with a `NativeChild`.
+    #[napi]
+    pub fn spawn(&self, operation: u32, spec: CommandSpec) {
+        self.spawn_in(operation, spec, None);
+    }
+
+    /// A context that begins as any command does; null where this handle was given back.
+    #[napi]
+    pub fn context(&self) -> Option<NativeContext> {
+        self.core()
+            .map(|session| NativeContext::new(session.context()))
     }
 
     /// Connects from the host to there; settled with a `NativeConnection`.

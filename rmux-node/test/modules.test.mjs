@@ -54,6 +54,7 @@ async function namesInCode() {
     RmuxError: failure,
     AbortError: aborted,
     Files: session.files,
+    ShellContext: session.context(),
     FileHandle: handle,
     Dir: dir,
     Dropped: dropped,
@@ -77,7 +78,7 @@ async function namesInCode() {
 
 /** The names that the declarations export, with the members of classes. */
 function namesInTypes() {
-  const sources = ['index.d.ts', 'files.d.ts', 'forwards.d.ts', 'transfers.d.ts'].map((name) =>
+  const sources = ['index.d.ts', 'contexts.d.ts', 'files.d.ts', 'forwards.d.ts', 'transfers.d.ts'].map((name) =>
     ts.createSourceFile(name, read(`../${name}`), ts.ScriptTarget.ES2022),
   );
   const names = new Set();

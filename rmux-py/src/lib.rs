@@ -7,6 +7,7 @@
 //! Knows nothing of SSH.
 
 mod child;
+mod context;
 mod delivery;
 mod error;
 mod fan_out;
@@ -45,6 +46,8 @@ mod _rmux {
 
     #[pymodule_export]
     use crate::child::Child;
+    #[pymodule_export]
+    use crate::context::ShellContext;
     #[pymodule_export]
     use crate::delivery::stop_delivery;
     #[pymodule_export]

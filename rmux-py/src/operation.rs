@@ -169,7 +169,13 @@ impl Operation {
                 })
             });
             match step {
-                Step::Done(finish) => return raised.map_or_else(|| finish(py), Err),
+                Step::Done(finish) => {
+                    let done = finish(py);
+                    return match raised {
+                        Some(raised) => Err(telling(py, raised, &done)),
+                        None => done,
+                    };
+                }
                 Step::Asked(asked) => {
                     let question = Question::new(asked);
                     if let Some(answer) = &answer {
@@ -257,6 +263,17 @@ impl Drop for Operation {
             task.abort();
         }
     }
+}
+
+/// What was raised, which from now on tells whether the end of what it stopped was confirmed.
+fn telling(py: Python<'_>, raised: PyErr, done: &PyResult<Py<PyAny>>) -> PyErr {
+    if let Err(end) = done
+        && let Ok(confirmed) = end.value(py).getattr("confirmed")
+    {
+        // An exception that takes no attribute tells nothing.
+        let _ = raised.value(py).setattr("confirmed", confirmed);
+    }
+    raised
 }
 
 fn pass_on(py: Python<'_>, deliver: &Py<PyAny>, finish: Finish) {

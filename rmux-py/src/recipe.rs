@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use rmux_core::{Command, Error, ErrorKind, Session};
+use rmux_core::{Command, Error, ErrorKind, Session, ShellContext};
 
 /// What to run: a line for the account's shell, a program and its arguments, or a subsystem.
 #[derive(FromPyObject)]
@@ -60,11 +60,26 @@ impl Recipe {
 
     /// The command of one session.
     pub(crate) fn command(&self, session: &Session) -> Command {
-        let mut command = match &self.what {
+        self.finish(match &self.what {
             What::Line(line) => session.shell(line),
             What::Program(program, args) => session.command(program).args(args).clone(),
             What::Subsystem(name) => session.subsystem(name),
-        };
+        })
+    }
+
+    /// The command of one context.
+    pub(crate) fn command_in(&self, context: &ShellContext) -> rmux_core::Result<Command> {
+        Ok(self.finish(match &self.what {
+            What::Line(line) => context.shell(line),
+            What::Program(program, args) => context.command(program).args(args).clone(),
+            What::Subsystem(_) => {
+                let what = "a subsystem has no shell whose state could be kept";
+                return Err(Error::new(ErrorKind::InvalidInput, "run", what));
+            }
+        }))
+    }
+
+    fn finish(&self, mut command: Command) -> Command {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);

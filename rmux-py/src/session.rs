@@ -14,6 +14,7 @@ use rmux_core::{
 use tokio::sync::{oneshot, watch};
 
 use crate::child::{Child, Running};
+use crate::context::ShellContext;
 use crate::error::{checked, exception};
 use crate::files::Files;
 use crate::fork::Here;
@@ -79,15 +80,15 @@ impl Session {
         cwd: Option<&PyBackedBytes>,
         verbatim: bool,
         bulk: Bulk,
+        context: Option<&ShellContext>,
     ) -> rmux_core::Result<Command> {
         let about = |error: Error| error.with_host(&self.0.host.name);
         let recipe = Recipe::new(words, env, cwd).map_err(about)?;
-        let held = self.held();
-        let Some(session) = &*held else {
-            let what = "this handle of the session was given back";
-            return Err(about(Error::new(ErrorKind::Closed, "run", what)));
+        let session = self.session("run")?;
+        let mut command = match context {
+            Some(context) => recipe.command_in(context.core()).map_err(about)?,
+            None => recipe.command(&session),
         };
-        let mut command = recipe.command(session);
         if let Some((size,)) = bulk {
             command.lane(Lane::Bulk(size));
         }
@@ -135,7 +136,7 @@ impl Session {
 
     /// Runs a command to its end: exit code, signal, stdout, stderr, how many bytes of each were
     /// dropped, the files with all of each, and what to say if the exit code should have been 0.
-    #[pyo3(signature = (words, *, input, env, cwd, timeout, kill_grace, limit, verbatim, bulk))]
+    #[pyo3(signature = (words, *, input, env, cwd, timeout, kill_grace, limit, verbatim, bulk, context))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn run(
         &self,
@@ -149,9 +150,12 @@ impl Session {
         limit: Option<(u64, String)>,
         verbatim: bool,
         bulk: Bulk,
+        context: Option<&Bound<'_, ShellContext>>,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim, bulk))?;
+        let context = context.map(Bound::get);
+        let command = self.command(&words, &env, cwd.as_ref(), verbatim, bulk, context);
+        let mut command = checked(py, command)?;
         if let Some(grace) = kill_grace.and_then(duration) {
             command.kill_grace(grace);
         }
@@ -183,7 +187,7 @@ impl Session {
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
     /// is a terminal's type, columns, rows, and whether to do without if it is refused.
-    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim, bulk))]
+    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim, bulk, context))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn spawn(
         &self,
@@ -197,9 +201,12 @@ impl Session {
         pty: Option<(String, u32, u32, bool)>,
         verbatim: bool,
         bulk: Bulk,
+        context: Option<&Bound<'_, ShellContext>>,
     ) -> PyResult<Operation> {
         checked(py, runtime())?;
-        let mut command = checked(py, self.command(&words, &env, cwd.as_ref(), verbatim, bulk))?;
+        let context = context.map(Bound::get);
+        let command = self.command(&words, &env, cwd.as_ref(), verbatim, bulk, context);
+        let mut command = checked(py, command)?;
         command.stdin(checked(py, stdio(stdin))?);
         command.stdout(checked(py, stdio(stdout))?);
         command.stderr(checked(py, stdio(stderr))?);
@@ -245,6 +252,13 @@ impl Session {
             }
         });
         Ok(operation.on(&host).named("drop"))
+    }
+
+    /// A context that begins as any command does.
+    fn context(&self, py: Python<'_>) -> PyResult<ShellContext> {
+        checked(py, runtime())?;
+        let session = checked(py, self.session("make a context"))?;
+        Ok(ShellContext::new(session.context()))
     }
 
     /// Gives the handle back: what runs by it still uses the session, and nothing new can.

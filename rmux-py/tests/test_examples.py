@@ -28,10 +28,13 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture
 def run(server: fixture.Server):  # type: ignore[no-untyped-def]
-    def run(name: str, *args: str, **changes: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        name: str, *args: str, reads: str = "", **changes: object
+    ) -> subprocess.CompletedProcess[str]:
         settings = json.dumps(server.settings_with(**changes))  # type: ignore[arg-type]
         return subprocess.run(
             [sys.executable, "-c", WITH_SETTINGS, settings, str(FOLDER / name), *args],
+            input=reads,
             capture_output=True,
             text=True,
             timeout=120,
@@ -48,6 +51,16 @@ def test_run_commands(run) -> None:  # type: ignore[no-untyped-def]
     failed = run("run_commands.py", "127.0.0.1", port=fixture.free_port())
     assert failed.returncode == 1 and failed.stderr.startswith("rmux: connect: 127.0.0.1: ")
     assert run("run_commands.py").returncode == 1
+
+
+def test_agent(run) -> None:  # type: ignore[no-untyped-def]
+    lines = "cd /usr; export STAGE=test\n[[ $STAGE == t* ]] && pwd; exit 3\nyes | head -n 3000\n"
+    done = run("agent.py", "127.0.0.1", reads=lines)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    told = done.stdout.splitlines()
+    assert told[:2] == ["$ cd /usr; export STAGE=test", "[0 in /usr]"], done
+    assert told[3:5] == ["/usr", "[3 in /usr]"], done
+    assert told[-3:] == ["(2000 bytes more)", "[0 in /usr]", "changed: PAGER, STAGE, TERM"], done
 
 
 def test_stream_command(run) -> None:  # type: ignore[no-untyped-def]

@@ -110,6 +110,25 @@ def test_ctrl_c(start, wait: str) -> None:  # type: ignore[no-untyped-def]
     script.command_is_gone()
 
 
+def test_ctrl_c_tells_whether_the_end_was_confirmed(start) -> None:  # type: ignore[no-untyped-def]
+    script = start(
+        """
+        session = rmux.connect(host, **settings)
+        say("ready")
+        try:
+            session.run(sleep)
+        except KeyboardInterrupt as interrupt:
+            say("confirmed", interrupt.confirmed)
+        """
+    )
+    assert script.line() == "ready"
+    fixture.eventually(lambda: script.mark.runs, "the command runs")
+    script.process.send_signal(signal.SIGINT)
+    assert script.line() == "confirmed True"
+    script.ends_well()
+    script.command_is_gone()
+
+
 @pytest.mark.parametrize("call", ["rmux.connect(host, **to)", "rmux.Pool(**to).session(host)"])
 def test_ctrl_c_while_connecting(start, call: str) -> None:  # type: ignore[no-untyped-def]
     with fixture.listener(lambda _: None) as silent:

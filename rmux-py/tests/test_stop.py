@@ -81,9 +81,10 @@ async def test_a_cancelled_run_is_over_when_it_says_so(server: fixture.Server) -
         while not mark.runs:
             await asyncio.sleep(0.05)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as caught:
             await task
         assert not mark.runs
+        assert caught.value.confirmed is True  # type: ignore[attr-defined]
         # A second time it does not wait.
         stubborn = f"trap '' TERM; while :; do sleep {mark.seconds}; done"
         task = asyncio.create_task(session.run(stubborn, kill_grace=4))

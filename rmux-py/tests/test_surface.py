@@ -62,7 +62,7 @@ def test_the_twins_take_the_same_keywords() -> None:
     only_sync = {"popen": {"bufsize"}, "wait_closed": {"timeout"}, "wait": {"timeout"}}
     only_sync["communicate"] = {"timeout"}
     only_sync["open"] = {"buffering"}
-    for name in ("Session", "Pool", "Popen", "Files", "RemotePath"):
+    for name in ("Session", "ShellContext", "Pool", "Popen", "Files", "RemotePath"):
         sync, twin = getattr(rmux, name), getattr(rmux.aio, name)
         public = {name for name in vars(sync) if not name.startswith("_")}
         assert public == {name for name in vars(twin) if not name.startswith("_")}

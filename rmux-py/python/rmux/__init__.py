@@ -12,6 +12,7 @@
 from rmux import _rmux
 from rmux._capabilities import Capabilities
 from rmux._command import DEVNULL, PIPE, CompletedProcess, Pty, Subsystem
+from rmux._context import ShellContext
 from rmux._dropped import Dropped
 from rmux._errors import (
     AlreadyExists,
@@ -136,6 +137,7 @@ __all__ = [
     "Session",
     "SessionEvent",
     "SessionStats",
+    "ShellContext",
     "Stat",
     "Subsystem",
     "TimedOut",

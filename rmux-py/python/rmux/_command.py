@@ -30,6 +30,8 @@ OnExcess = Union[Literal["error"], Literal["truncate"], Literal["spill"]]
 #: Whether a command moves so much data that others should not wait behind it.
 Lane = Optional[Literal["interactive", "bulk"]]
 Env = Mapping[Union[str, bytes], Union[str, bytes]]
+#: Variables to set, and with None those to unset.
+Changes = Mapping[Union[str, bytes], Union[str, bytes, None]]
 
 #: The stream is a file object of the ``Popen``. As in ``subprocess``.
 PIPE = subprocess.PIPE
@@ -152,6 +154,19 @@ def words(args: Args) -> Union[bytes, list[bytes], str]:
 def variables(env: Optional[Env]) -> list[tuple[bytes, bytes]]:
     """Environment variables."""
     return [(_encode(name), _encode(value)) for name, value in (env or {}).items()]
+
+
+def changes(env: Optional[Changes]) -> list[tuple[bytes, Optional[bytes]]]:
+    """Variables to set or unset."""
+    return [
+        (_encode(name), None if value is None else _encode(value))
+        for name, value in (env or {}).items()
+    ]
+
+
+def told_text(data: bytes) -> str:
+    """What the remote calls something, and what gives the same bytes again."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def directory(cwd: Optional[Word]) -> Optional[bytes]:

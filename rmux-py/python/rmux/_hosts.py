@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, AnyStr, Generic, NamedTuple, Optional, Un
 from rmux import _command
 from rmux._command import Args, CompletedProcess, Data, Env, Text, Word
 from rmux._errors import Error
-from rmux._session import completed
+from rmux._outcome import completed
 
 if TYPE_CHECKING:
     from rmux import _rmux

@@ -22,6 +22,7 @@ __all__ = [
     "Reach",
     "Reader",
     "Session",
+    "ShellContext",
     "Transfer",
     "Writer",
     "connect",
@@ -107,6 +108,7 @@ class Session:
         limit: tuple[int, str] | None,
         verbatim: bool,
         bulk: tuple[int | None] | None,
+        context: ShellContext | None,
     ) -> Operation: ...
     def spawn(
         self,
@@ -120,14 +122,30 @@ class Session:
         pty: tuple[str, int, int, bool] | None,
         verbatim: bool,
         bulk: tuple[int | None] | None,
+        context: ShellContext | None,
     ) -> Operation: ...
     def drop_files(self, paths: list[bytes]) -> Operation: ...
+    def context(self) -> ShellContext: ...
     def release(self) -> None: ...
     def close(self) -> Operation: ...
     def shutdown(self, timeout: float) -> Operation: ...
     def capabilities(self) -> Operation: ...
     def stats(self) -> tuple[Any, ...]: ...
     def wait_closed(self) -> Operation: ...
+
+@final
+class ShellContext:
+    def update(
+        self,
+        interpreter: bytes | None,
+        cwd: bytes | None,
+        env: list[tuple[bytes, bytes | None]],
+    ) -> None: ...
+    @property
+    def cwd(self) -> bytes | None: ...
+    @property
+    def env(self) -> list[tuple[bytes, bytes | None]]: ...
+    def fork(self, session: Session) -> ShellContext: ...
 
 @final
 class Child:

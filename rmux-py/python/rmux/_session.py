@@ -1,23 +1,36 @@
+# long: the keywords of each call are written out, for editors and type checkers.
 """The sync half of the twins: a session for blocking code."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
-from pathlib import Path as _Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union, overload
 
 from rmux import _command, _events, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background, in_a_thread
 from rmux._capabilities import Capabilities
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
+from rmux._command import (
+    PIPE,
+    Args,
+    Changes,
+    CompletedProcess,
+    Data,
+    Env,
+    Lane,
+    OnExcess,
+    Pty,
+    Text,
+    Word,
+)
+from rmux._context import ShellContext
 from rmux._dropped import Dropped
-from rmux._errors import CommandTimedOut, Error, LimitExceeded
+from rmux._errors import Error
 from rmux._files import Files
 from rmux._forward import Reaching
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._names import Name, encode
+from rmux._outcome import completed, terminal, told
 from rmux._path import RemotePath
 from rmux._popen import Popen
 from rmux._prompts import (
@@ -230,6 +243,20 @@ class Session(Reaching, Handle):
         ``with`` block of what this gives removes them."""
         return Dropped(self._native.drop_files([_transfer.local(path) for path in paths]).wait())
 
+    def context(
+        self,
+        *,
+        cwd: Optional[Word] = None,
+        env: Optional[Changes] = None,
+        interpreter: Optional[Word] = None,
+    ) -> ShellContext:
+        """What a shell would keep from one command to the next: see :class:`ShellContext`. It begins
+        as any command does, but for what is given; None as a value unsets a variable.
+        ``interpreter`` is the shell of the host that runs lines, ``sh`` unless given."""
+        made = ShellContext(self._native.context(), self)
+        made.update(cwd=cwd, env=env, interpreter=interpreter)
+        return made
+
     @overload
     def run(
         self,
@@ -322,7 +349,8 @@ class Session(Reaching, Handle):
         :class:`CommandTimedOut` is raised, with what was written until then, and whether the
         remote has confirmed that nothing of the group is left: ``confirmed``. Processes that left
         the group, as with ``setsid``, are out of reach. Ctrl-C ends it just so:
-        ``KeyboardInterrupt`` comes when that is done, and a second one at once.
+        ``KeyboardInterrupt`` comes when that is done, with the same attribute ``confirmed``, and a
+        second one at once and without.
 
         ``max_output`` is how many bytes of each stream to keep, 1 GiB unless given. With
         ``on_excess="error"``, a command that writes more is ended as above and
@@ -340,6 +368,45 @@ class Session(Reaching, Handle):
         that is known: it gets a connection of its own where one is allowed and worth it, so that
         others do not wait behind it.
         """
+        return self._run(
+            None,
+            args,
+            input=input,
+            env=env,
+            cwd=cwd,
+            check=check,
+            timeout=timeout,
+            kill_grace=kill_grace,
+            max_output=max_output,
+            on_excess=on_excess,
+            verbatim=verbatim,
+            lane=lane,
+            expected_size=expected_size,
+            text=text,
+            encoding=encoding,
+            errors=errors,
+        )
+
+    def _run(
+        self,
+        context: Optional[_rmux.ShellContext],
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
+        verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]:
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
             _command.words(args),
@@ -351,6 +418,7 @@ class Session(Reaching, Handle):
             limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
             bulk=_command.bulk(lane, expected_size, self._host.name),
+            context=context,
         )
         with told(args, timeout, codec):
             ended = operation.wait()
@@ -437,6 +505,43 @@ class Session(Reaching, Handle):
         it in a terminal, where standard error is part of standard output. ``verbatim``, ``lane``
         and ``expected_size`` are as in :meth:`run`.
         """
+        return self._popen(
+            None,
+            args,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=cwd,
+            pty=pty,
+            verbatim=verbatim,
+            lane=lane,
+            expected_size=expected_size,
+            text=text,
+            encoding=encoding,
+            errors=errors,
+            bufsize=bufsize,
+        )
+
+    def _popen(
+        self,
+        context: Optional[_rmux.ShellContext],
+        args: Args,
+        *,
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        bufsize: int = -1,
+    ) -> Popen[Any]:
         codec = Text.wanted(text, encoding, errors)
         host = self._host.name
         native = self._native.spawn(
@@ -449,6 +554,7 @@ class Session(Reaching, Handle):
             pty=terminal(pty),
             verbatim=verbatim,
             bulk=_command.bulk(lane, expected_size, host),
+            context=context,
         ).wait()
         return Popen(args, native, text=codec, bufsize=bufsize, host=host)
 
@@ -504,53 +610,3 @@ class Session(Reaching, Handle):
 
     def __repr__(self) -> str:
         return f"<rmux.Session {self._host.name} {'closed' if self.closed else 'open'}>"
-
-
-def completed(
-    args: Args, ended: tuple[Any, ...], codec: Optional[Text], check: bool, host: str
-) -> CompletedProcess[Any]:
-    """The result of a run."""
-    code, signal, stdout, stderr, dropped, files, failure = ended
-    if codec is not None:
-        cut = [bool(lost or file) for lost, file in zip(dropped, files)]
-        stdout, stderr = codec.decode(stdout, not cut[0]), codec.decode(stderr, not cut[1])
-    result: CompletedProcess[Any] = CompletedProcess(
-        args,
-        _command.returncode(code, signal),
-        stdout,
-        stderr,
-        signal=signal,
-        host=host,
-        failure=failure,
-    )
-    result.stdout_dropped, result.stderr_dropped = dropped
-    result.stdout_file, result.stderr_file = (file and _Path(file) for file in files)
-    if check:
-        result.check_returncode()
-    return result
-
-
-def terminal(pty: Union[Pty, bool]) -> Optional[tuple[str, int, int, bool]]:
-    """The terminal to ask for."""
-    if not pty:
-        return None
-    wanted = Pty() if pty is True else pty
-    return wanted.term, wanted.columns, wanted.rows, wanted.optional
-
-
-@contextlib.contextmanager
-def told(args: Args, timeout: Optional[float], codec: Optional[Text]) -> Any:
-    try:
-        yield
-    except (CommandTimedOut, LimitExceeded) as error:
-        if isinstance(error, CommandTimedOut):
-            error.cmd = args
-            error.timeout = timeout or 0.0
-        if codec is not None:
-            # Only a part, which may not even be text as it stands.
-            part = Text(codec.encoding, "replace")
-            error.stdout, error.stderr = (
-                None if data is None else part.decode(data, False)
-                for data in (error.stdout, error.stderr)
-            )
-        raise

@@ -12,6 +12,7 @@ Cancelling a call cancels its work: a command that only the call knows of is kil
 results and settings are those of :mod:`rmux`.
 """
 
+from rmux.aio._context import ShellContext
 from rmux.aio._dropped import Dropped
 from rmux.aio._files import Files
 from rmux.aio._forward import Forward, RemoteListener
@@ -35,6 +36,7 @@ __all__ = [
     "RemoteListener",
     "RemotePath",
     "Session",
+    "ShellContext",
     "StreamReader",
     "StreamWriter",
     "connect",

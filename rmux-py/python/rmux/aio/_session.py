@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overlo
 from rmux import _command, _prompts, _rmux, _settings, _stats, _transfer
 from rmux._background import Background
 from rmux._capabilities import Capabilities
-from rmux._command import PIPE, Args, CompletedProcess, Data, Env, Lane, OnExcess, Pty, Text, Word
+from rmux._command import (
+    PIPE,
+    Args,
+    Changes,
+    CompletedProcess,
+    Data,
+    Env,
+    Lane,
+    OnExcess,
+    Pty,
+    Text,
+    Word,
+)
 from rmux._errors import Error
 from rmux._handle import Handle, opened_session, warn_unclosed
 from rmux._names import Name, encode
@@ -23,11 +35,12 @@ from rmux._prompts import (
     PassphrasePrompt,
     PasswordPrompt,
 )
-from rmux._session import completed, terminal, told
+from rmux._outcome import completed, terminal, told
 from rmux._settings import FurtherLogins, Host, MatchExec, Options, Path, SessionEvent
 from rmux._stats import CutOff, SessionStats
 from rmux._transfer import Local, TransferOptions, TransferReport
 from rmux.aio._answering import Answering, AnsweringLater
+from rmux.aio._context import ShellContext
 from rmux.aio._dropped import Dropped
 from rmux.aio._files import Files
 from rmux.aio._forward import Reaching
@@ -223,6 +236,20 @@ class Session(Reaching, Handle):
     async def _drop(self, paths: list[bytes]) -> Dropped:
         return Dropped(await settle(self._native.drop_files(paths)))
 
+    def context(
+        self,
+        *,
+        cwd: Optional[Word] = None,
+        env: Optional[Changes] = None,
+        interpreter: Optional[Word] = None,
+    ) -> ShellContext:
+        """What a shell would keep from one command to the next: see :class:`ShellContext`. It begins
+        as any command does, but for what is given; None as a value unsets a variable.
+        ``interpreter`` is the shell of the host that runs lines, ``sh`` unless given."""
+        made = ShellContext(self._native.context(), self)
+        made.update(cwd=cwd, env=env, interpreter=interpreter)
+        return made
+
     @overload
     async def run(
         self,
@@ -315,7 +342,8 @@ class Session(Reaching, Handle):
         :class:`CommandTimedOut` is raised, with what was written until then, and whether the
         remote has confirmed that nothing of the group is left: ``confirmed``. Processes that left
         the group, as with ``setsid``, are out of reach. Cancelling ends it just so:
-        ``CancelledError`` comes when that is done, and cancelling again does not wait.
+        ``CancelledError`` comes when that is done, with the same attribute ``confirmed``, and
+        cancelling again does not wait.
 
         ``max_output`` is how many bytes of each stream to keep, 1 GiB unless given. With
         ``on_excess="error"``, a command that writes more is ended as above and
@@ -328,6 +356,45 @@ class Session(Reaching, Handle):
         that is known: it gets a connection of its own where one is allowed and worth it, so that
         others do not wait behind it.
         """
+        return await self._run(
+            None,
+            args,
+            input=input,
+            env=env,
+            cwd=cwd,
+            check=check,
+            timeout=timeout,
+            kill_grace=kill_grace,
+            max_output=max_output,
+            on_excess=on_excess,
+            verbatim=verbatim,
+            lane=lane,
+            expected_size=expected_size,
+            text=text,
+            encoding=encoding,
+            errors=errors,
+        )
+
+    async def _run(
+        self,
+        context: Optional[_rmux.ShellContext],
+        args: Args,
+        *,
+        input: Union[str, Data, None] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
+        verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+    ) -> CompletedProcess[Any]:
         codec = Text.wanted(text, encoding, errors)
         operation = self._native.run(
             _command.words(args),
@@ -339,6 +406,7 @@ class Session(Reaching, Handle):
             limit=_command.limit(max_output, on_excess),
             verbatim=verbatim,
             bulk=_command.bulk(lane, expected_size, self._host.name),
+            context=context,
         )
         with told(args, timeout, codec):
             ended = await settle(operation)
@@ -423,6 +491,7 @@ class Session(Reaching, Handle):
         """
         return Opening(
             self._popen(
+                None,
                 args,
                 stdin,
                 stdout,
@@ -441,19 +510,20 @@ class Session(Reaching, Handle):
 
     async def _popen(
         self,
+        context: Optional[_rmux.ShellContext],
         args: Args,
-        stdin: Optional[int],
-        stdout: Optional[int],
-        stderr: Optional[int],
-        env: Optional[Env],
-        cwd: Optional[Word],
-        pty: Union[Pty, bool],
-        verbatim: bool,
-        lane: Lane,
-        expected_size: Optional[int],
-        text: bool,
-        encoding: Optional[str],
-        errors: Optional[str],
+        stdin: Optional[int] = PIPE,
+        stdout: Optional[int] = PIPE,
+        stderr: Optional[int] = PIPE,
+        env: Optional[Env] = None,
+        cwd: Optional[Word] = None,
+        pty: Union[Pty, bool] = False,
+        verbatim: bool = False,
+        lane: Lane = None,
+        expected_size: Optional[int] = None,
+        text: bool = False,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
     ) -> Popen[Any]:
         codec = Text.wanted(text, encoding, errors)
         host = self._host.name
@@ -468,6 +538,7 @@ class Session(Reaching, Handle):
                 pty=terminal(pty),
                 verbatim=verbatim,
                 bulk=_command.bulk(lane, expected_size, host),
+                context=context,
             )
         )
         return Popen(args, native, text=codec, host=host)

@@ -59,14 +59,16 @@ async def settle(
     future = begin(operation, ask, run)
     try:
         return await asyncio.shield(future)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         if not future.done() and operation.stop():
             try:
                 await asyncio.wait({future})
             finally:
                 if future.done() and not future.cancelled():
                     # What came of it is told by nobody else.
-                    future.exception()
+                    confirmed = getattr(future.exception(), "confirmed", None)
+                    if confirmed is not None:
+                        cancelled.confirmed = confirmed  # type: ignore[attr-defined]
         raise
     finally:
         if not future.done():
