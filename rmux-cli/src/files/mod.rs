@@ -114,8 +114,11 @@ fn run(connection: &Connection, work: impl AsyncFnOnce(&Hosts) -> Done) -> u8 {
             done = work(&hosts) => done,
             kind = endings.next() => {
                 gate::clear();
-                // What is half done is being removed.
-                hosts.settle().await;
+                // What is half done is being removed, unless somebody insists on the end of rmux.
+                tokio::select! {
+                    () = hosts.settle() => {}
+                    _ = endings.next() => {}
+                }
                 return Err(kind);
             }
         };

@@ -106,18 +106,25 @@ pub(super) async fn run(args: &Args, hosts: Vec<String>, input: Vec<u8>) -> Outc
             },
             kind = endings.next() => {
                 if ended_by.replace(kind).is_some() {
-                    break;
+                    // Whoever insists does not want to wait for anybody.
+                    return Outcome::DieBy(kind);
                 }
                 told.cancel();
             }
         }
     }
-    told.let_go(&mut endings).await;
-    if screen.finish().await.is_err() {
-        tally.code = UNREACHED;
-    }
     // What is being killed is seen through.
-    let _ = tokio::time::timeout(GOODBYE, pool.close()).await;
+    let seen_through = async {
+        told.close().await;
+        if screen.finish().await.is_err() {
+            tally.code = UNREACHED;
+        }
+        let _ = tokio::time::timeout(GOODBYE, pool.close()).await;
+    };
+    tokio::select! {
+        () = seen_through => {}
+        kind = endings.next() => return Outcome::DieBy(kind),
+    }
     tally.report(count);
     match ended_by {
         Some(kind) => Outcome::DieBy(kind),
@@ -174,17 +181,11 @@ impl Hosts {
         }
     }
 
-    /// Ends what is left, unless somebody insists on the end of rmux.
-    async fn let_go(self, endings: &mut Endings) {
-        let closing = async {
-            match self {
-                Self::Outputs(outputs, ..) => outputs.close().await,
-                Self::Events(events, _) => events.close().await,
-            }
-        };
-        tokio::select! {
-            () = closing => {}
-            _ = endings.next() => {}
+    /// Ends what is left.
+    async fn close(self) {
+        match self {
+            Self::Outputs(outputs, ..) => outputs.close().await,
+            Self::Events(events, _) => events.close().await,
         }
     }
 }

@@ -27,7 +27,8 @@ use crate::prompt::Asking;
 use crate::signals::Endings;
 use crate::{message, prompt, terminal};
 
-/// How long the server is given to hear that the connection is closed.
+/// How long the server is given to hear that the connection is closed. As with `ssh`, what runs there is
+/// told by that alone: there is no kill to see through.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Settings that are acted on here and not in the library.

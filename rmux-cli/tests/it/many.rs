@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rmux_testkit::embedded::EmbeddedServer;
 use rmux_testkit::sshd::Sshd;
@@ -200,8 +201,39 @@ fn ctrl_c_ends_the_remote_commands() {
         std::os::unix::process::ExitStatusExt::signal(&ran.status),
         Some(2)
     );
-    wait_until("they are killed", || !runs("6412"));
+    assert!(
+        !runs("6412"),
+        "it ends when they have ended, and not before"
+    );
     assert!(ran.stderr.contains("2 of 2 hosts failed"), "{}", ran.stderr);
+    let confirmed = ran.stderr.matches("the command was ended").count();
+    assert_eq!(confirmed, 2, "{}", ran.stderr);
+}
+
+#[test]
+fn a_second_ctrl_c_waits_for_nobody() {
+    let one = sshd();
+    let mut command = many(&[("one", &one)], "");
+    command.args(["-H", "one", "--", "echo up; sleep 6413; true"]);
+    let running = Running::start(&mut command);
+    running.expect("up");
+    let pid = Pid::from_child(&running.child);
+    // Nobody answers, so that nothing is confirmed for long.
+    one.suspend();
+    kill_process(pid, Signal::INT).unwrap();
+    // Two that come at once are one.
+    std::thread::sleep(Duration::from_secs(1));
+    let insisted = Instant::now();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = running.finish();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&ran.status),
+        Some(2)
+    );
+    let took = insisted.elapsed();
+    assert!(took < Duration::from_secs(8), "it waited for {took:?}");
+    assert!(runs("6413"));
+    one.resume();
 }
 
 #[test]
