@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 
 use super::options::TransferOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,38 +91,62 @@ impl Session {
     ) -> Result<Dropped> {
         let sources: Vec<PathBuf> = paths.into_iter().map(|it| it.as_ref().to_owned()).collect();
         let names = names(&sources)?;
-        let files = self.files();
-        let client = files.client().await?;
-        let folder = folder(&files).await?;
-        if folder.as_bytes().contains(&b'\n') {
-            let _ = files.remove_dir(&folder).await;
-            let what = "the home directory has a name that no line of a shell can hold";
-            return Err(Error::new(ErrorKind::Unsupported, "drop", what));
-        }
-        let paths: Vec<RemotePath> = names.iter().map(|name| folder.join(name)).collect();
-        let mut dropped = Dropped {
-            ending: Ending {
-                unheard: Some((client, folder.clone(), paths.clone())),
-                _keeper: None,
-            },
-            folder,
-            paths,
-            files,
-        };
-        let put = dropped.put(&sources);
-        let (put, keeper) = tokio::join!(put, keeper(self, &dropped.folder));
-        if let Err(error) = put {
-            // What else went wrong with it is told by the first error best.
-            let _ = dropped.remove().await;
-            return Err(error);
-        }
-        if keeper.is_some() {
-            // The channel need not be kept for that.
-            dropped.ending.unheard = None;
-            dropped.ending._keeper = keeper;
-        }
-        Ok(dropped)
+        // A task of its own: a folder that was asked for is there, whether or not anybody waits.
+        let (wanted, given_up) = oneshot::channel();
+        let work = tokio::spawn(make(self.clone(), sources, names, given_up));
+        let done = work.await;
+        drop::<oneshot::Sender<()>>(wanted);
+        done.unwrap_or_else(|_| {
+            let what = "the runtime has ended";
+            Err(Error::new(ErrorKind::Cancelled, "drop", what))
+        })
     }
+}
+
+/// Makes the folder and puts the files there, and removes all of it where that fails or is given up.
+async fn make(
+    session: Session,
+    sources: Vec<PathBuf>,
+    names: Vec<String>,
+    given_up: oneshot::Receiver<()>,
+) -> Result<Dropped> {
+    let files = session.files();
+    let client = files.client().await?;
+    let folder = folder(&files).await?;
+    if folder.as_bytes().contains(&b'\n') {
+        let _ = files.remove_dir(&folder).await;
+        let what = "the home directory has a name that no line of a shell can hold";
+        return Err(Error::new(ErrorKind::Unsupported, "drop", what));
+    }
+    let paths: Vec<RemotePath> = names.iter().map(|name| folder.join(name)).collect();
+    let mut dropped = Dropped {
+        ending: Ending {
+            unheard: Some((client, folder.clone(), paths.clone())),
+            _keeper: None,
+        },
+        folder,
+        paths,
+        files,
+    };
+    let put = async { tokio::join!(dropped.put(&sources), keeper(&session, &dropped.folder)) };
+    let (put, keeper) = tokio::select! {
+        done = put => done,
+        _ = given_up => {
+            let what = "nobody waits for the files any more";
+            (Err(Error::new(ErrorKind::Cancelled, "drop", what)), None)
+        }
+    };
+    if let Err(error) = put {
+        // What else went wrong with it is told by the first error best.
+        let _ = dropped.remove().await;
+        return Err(error);
+    }
+    if keeper.is_some() {
+        // The channel need not be kept for that.
+        dropped.ending.unheard = None;
+        dropped.ending._keeper = keeper;
+    }
+    Ok(dropped)
 }
 
 impl Dropped {

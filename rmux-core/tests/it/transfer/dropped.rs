@@ -1,5 +1,6 @@
 //! Local files in a private folder of the remote, and how that goes away.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -123,6 +124,7 @@ async fn all_are_put_or_none() {
     assert!(session.drop_files(none).await.is_err());
     assert_eq!(left(&token), 0);
     // A call that is given up leaves nothing, whenever that is.
+    let before = empty();
     for moment in 0..30 {
         let limit = Duration::from_millis(moment);
         if let Ok(dropped) = tokio::time::timeout(limit, session.drop_files(&sources)).await {
@@ -130,13 +132,25 @@ async fn all_are_put_or_none() {
         }
     }
     eventually(LIMIT, "nothing is left", || left(&token) == 0).await;
+    let none = || empty().is_subset(&before);
+    eventually(LIMIT, "no folder is left either", none).await;
     session.close().await;
+}
+
+/// The folders that may be of dropped files.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let all = std::fs::read_dir("/tmp").unwrap();
+    let all = all.map(|entry| entry.unwrap().path());
+    all.filter(|path| path.to_string_lossy().starts_with("/tmp/rmux-"))
 }
 
 /// How many folders hold a file of this name.
 fn left(name: &str) -> usize {
-    let all = std::fs::read_dir("/tmp").unwrap();
-    let all = all.map(|entry| entry.unwrap().path());
-    let ours = all.filter(|path| path.to_string_lossy().starts_with("/tmp/rmux-"));
-    ours.filter(|path| path.join(name).exists()).count()
+    folders().filter(|path| path.join(name).exists()).count()
+}
+
+/// Those with nothing in them.
+fn empty() -> HashSet<PathBuf> {
+    let is_empty = |path: &PathBuf| std::fs::read_dir(path).is_ok_and(|mut it| it.next().is_none());
+    folders().filter(is_empty).collect()
 }
