@@ -13,7 +13,10 @@ export interface RunManyOptions {
   input?: string | Uint8Array;
   /** `buffer`, or how bytes become text. Default: `utf8`. */
   encoding?: BufferEncoding | 'buffer';
-  /** As for `Session.run`. */
+  /** These are as for `Session.run`, for each host. An error has what its command had written. */
+  killGrace?: number;
+  maxOutput?: number;
+  onExcess?: 'error' | 'truncate' | 'spill';
   verbatim?: boolean;
   /** How many hosts are at work at a time. Default: 32. */
   limit?: number;

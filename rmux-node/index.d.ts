@@ -577,6 +577,8 @@ export interface SpawnOptions {
    * signals, as OpenSSH does for root before 9.8. With a terminal it never does. Default: true.
    */
   killOnDrop?: boolean;
+  /** Milliseconds from SIGTERM to SIGKILL, where the command is let go of, and of `stop`. Default: 2000. */
+  killGrace?: number;
   /**
    * `bulk` is for a command that moves much data: it gets a connection of its own where one is allowed
    * (`furtherLogins`, `maxLinks`) and worth it, so that others do not wait behind it. Default:
@@ -601,11 +603,18 @@ export interface Exit {
   signal: string | null;
 }
 
+/** How a command ended that was stopped. */
+export interface Stopped extends Exit {
+  /** Whether the remote has confirmed that nothing of its process group is left. */
+  confirmed: boolean;
+}
+
 /**
  * A running remote command.
  *
  * Differences from `ChildProcess`: it has started when it is there; what is not read is kept, in
- * bounds, and never holds up the command; there is no `error` event, `exited` rejects instead.
+ * bounds (8 MiB in memory, 1 GiB in a file; beyond that reading fails with `LIMIT_EXCEEDED`), and never
+ * holds up the command; there is no `error` event, `exited` rejects instead.
  * While it runs, it keeps the process alive.
  *
  * Events: `exit(exitCode, signal)` when its end is known; `close(exitCode, signal)` when besides the
@@ -640,6 +649,13 @@ export class Child extends EventEmitter {
    * server may ignore.
    */
   kill(signal?: string): boolean;
+  /**
+   * Ends the command and waits for that: its process group gets SIGTERM, and SIGKILL if some of it is left
+   * after `grace` milliseconds, which are its `killGrace` unless given. `confirmed` says whether the remote
+   * has confirmed that nothing of the group is left, which it cannot without `killOnDrop` or for one with
+   * a terminal. Processes that left the group, as with `setsid`, are out of reach.
+   */
+  stop(options?: { grace?: number }): Promise<Stopped>;
   /** Tells the command's terminal its new size, in characters. */
   resize(columns: number, rows: number): void;
   /**

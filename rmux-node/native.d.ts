@@ -240,7 +240,7 @@ export interface HostFacts {
   port: number
 }
 
-/** What came of one host of many: `completed` or `failure`. */
+/** What came of one host of many: `completed`, or `failure` where there is nothing of it. */
 export interface HostOutcome {
   /** Which of the hosts it is. */
   index: number
@@ -309,7 +309,9 @@ export declare class NativeChild {
   write(operation: number, data: Uint8Array): void
   /** Ends standard input behind what was written. */
   endInput(): void
-  /** Asks the server to send a signal; throws where it is no signal's name. */
+  /** Ends the command in order; settled with a `Stopped`, or with null where nobody has it any more. */
+  stop(operation: number, grace: number): void
+  /** Sends a signal; throws where it is no signal's name. */
   signal(name: string): void
   /** Kills the command. */
   kill(): void
@@ -523,6 +525,8 @@ export declare class NativeSession {
   run(operation: number, spec: CommandSpec): void
   /** Starts a command; settled with a `NativeChild`. */
   spawn(operation: number, spec: CommandSpec): void
+  /** A context that begins as any command does; null where this handle was given back. */
+  context(): NativeContext | null
   /** Connects from the host to there; settled with a `NativeConnection`. */
   reach(operation: number, to: string): void
   /** Has the host listen there; settled with a `NativeListener`. */
@@ -531,8 +535,6 @@ export declare class NativeSession {
   forward(operation: number, asked: ForwardAsked): void
   /** What its forwards do; null where this handle was given back. */
   forwards(): Array<ForwardFigures> | null
-  /** A context that begins as any command does; null where this handle was given back. */
-  context(): NativeContext | null
   /** Gives this handle back: what runs by it goes on, and nothing new can be run. */
   release(): void
   /**
@@ -736,6 +738,15 @@ export interface Setting {
 export interface Severed {
   host: string
   channels: number
+}
+
+/**
+ * How a command ended that was ended from here, and whether the remote has confirmed that nothing of its
+ * process group is left.
+ */
+export interface Stopped {
+  exit: Exit
+  confirmed: boolean
 }
 
 /** How far a transfer is. Times are in milliseconds. */

@@ -384,6 +384,15 @@ impl Child {
         runtime()?.block_on(self.0.wait())
     }
 
+    /// Waits for the end and leaves standard input as it is; see
+    /// [`Child::ended`](crate::Child::ended).
+    ///
+    /// # Errors
+    /// As there, and those of [`runtime`].
+    pub fn ended(&self) -> Result<ExitStatus> {
+        runtime()?.block_on(self.0.ended())
+    }
+
     /// Reads both outputs to their ends; see
     /// [`Child::wait_with_output`](crate::Child::wait_with_output).
     ///

@@ -2,11 +2,15 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const check = require('./arguments.cjs');
 const { RmuxError } = require('./errors.cjs');
 const { lines } = require('./lines.cjs');
 const { start } = require('./operations.cjs');
 const { Input, Output, Through } = require('./streams.cjs');
 const { stayHere } = require('./threads.cjs');
+
+/** Milliseconds from SIGTERM to SIGKILL, unless a command is told otherwise. */
+const KILL_GRACE = 2000;
 
 /** Only a session makes children. */
 const key = Symbol('child');
@@ -14,11 +18,12 @@ const key = Symbol('child');
 /** A running remote command; see index.d.ts. */
 class Child extends EventEmitter {
   #native;
+  #killGrace;
   #running = true;
 
   /** A child for what the addon started. Not part of the public interface. */
-  static adopt(native, signal) {
-    return new Child(key, native, signal);
+  static adopt(native, signal, killGrace = KILL_GRACE) {
+    return new Child(key, native, signal, killGrace);
   }
 
   /** Ends what was started when nobody wanted it any more. Not part of the public interface. */
@@ -27,10 +32,11 @@ class Child extends EventEmitter {
     start((operation) => native.wait(operation)).catch(() => {});
   }
 
-  constructor(secret, native, signal) {
+  constructor(secret, native, signal, killGrace) {
     if (secret !== key) throw new TypeError('a Child comes from session.spawn()');
     super();
     this.#native = native;
+    this.#killGrace = killGrace;
     const [stdin, stdout, stderr] = native.piped;
     this.stdin = stdin ? new Input(native) : null;
     this.stdout = stdout
@@ -90,6 +96,15 @@ class Child extends EventEmitter {
     if (signal === 'SIGKILL' || signal === 'KILL') this.#native.kill();
     else this.#native.signal(signal);
     return true;
+  }
+
+  async stop(options) {
+    const { grace } = check.options(options, ['grace'], 'stop');
+    const time = check.time(grace, 'grace') ?? this.#killGrace;
+    const stopped = await start((operation) => this.#native.stop(operation, time));
+    const end = await this.exited;
+    // Null: nobody can ask for its group any more.
+    return { ...end, confirmed: stopped?.confirmed ?? false };
   }
 
   resize(columns, rows) {

@@ -4,6 +4,7 @@
 
 const check = require('./arguments.cjs');
 const { Child } = require('./child.cjs');
+const { ends, toResult } = require('./completed.cjs');
 const { fromFailure, fromSignal } = require('./errors.cjs');
 const { start } = require('./operations.cjs');
 
@@ -22,7 +23,6 @@ const RUN = [
   'lane',
   'expectedSize',
 ];
-const ON_EXCESS = ['error', 'truncate', 'spill'];
 const SPAWN = [
   'env',
   'cwd',
@@ -31,6 +31,7 @@ const SPAWN = [
   'stdout',
   'stderr',
   'killOnDrop',
+  'killGrace',
   'signal',
   'verbatim',
   'lane',
@@ -50,28 +51,15 @@ async function run(command, options, known, begin) {
     input: check.bytes(given.input, 'input'),
     // As in Node, 0 is no limit.
     timeout: check.time(given.timeout, 'timeout') || undefined,
-    killGrace: check.time(given.killGrace, 'killGrace'),
-    maxOutput: check.bytesCount(given.maxOutput, 'maxOutput'),
-    onExcess: check.choice(given.onExcess, 'onExcess', ON_EXCESS),
+    ...ends(given),
     check: check.flag(given.check, 'check'),
     ...check.lane(given.lane, given.expectedSize),
     killOnDrop: signal !== undefined,
     verbatim: check.flag(given.verbatim, 'verbatim'),
   };
-  if (spec.onExcess !== undefined && spec.maxOutput === undefined) {
-    check.refuse('onExcess needs maxOutput', 'ERR_INVALID_ARG_VALUE');
-  }
-  const { exit, stdout, stderr, more, failure } = await ended((operation) => begin(operation, spec), signal);
-  const result = {
-    stdout: encoding === 'buffer' ? stdout : stdout.toString(encoding),
-    stderr: encoding === 'buffer' ? stderr : stderr.toString(encoding),
-    exitCode: exit.exitCode ?? null,
-    signal: exit.signal ?? null,
-  };
-  if (more.stdoutDropped > 0) result.stdoutDropped = more.stdoutDropped;
-  if (more.stderrDropped > 0) result.stderrDropped = more.stderrDropped;
-  if (more.stdoutFile !== undefined) result.stdoutFile = more.stdoutFile;
-  if (more.stderrFile !== undefined) result.stderrFile = more.stderrFile;
+  const completed = await ended((operation) => begin(operation, spec), signal);
+  const result = toResult(completed, encoding);
+  const { failure } = completed;
   if (failure) throw Object.assign(toError(failure, signal), result);
   return result;
 }
@@ -90,13 +78,14 @@ async function spawn(command, options, known, begin) {
     stdout: check.choice(given.stdout, 'stdout', STDIO),
     stderr: check.choice(given.stderr, 'stderr', STDIO),
     killOnDrop: signal !== undefined || (check.flag(given.killOnDrop, 'killOnDrop') ?? true),
+    killGrace: check.time(given.killGrace, 'killGrace'),
     verbatim: check.flag(given.verbatim, 'verbatim'),
   };
   const native = await start((operation) => begin(operation, spec), {
     signal,
     discard: Child.discard,
   });
-  return Child.adopt(native, signal);
+  return Child.adopt(native, signal, spec.killGrace);
 }
 
 /** Runs a command; aborted, it ends in order, and what came of that is in the error. */

@@ -2,6 +2,7 @@
 'use strict';
 
 const check = require('./arguments.cjs');
+const { ends, toResult } = require('./completed.cjs');
 const { fromFailure, fromSignal } = require('./errors.cjs');
 const { NativeHostOutputs } = require('./native.cjs');
 const { start } = require('./operations.cjs');
@@ -12,6 +13,9 @@ const RUN_MANY = [
   'cwd',
   'input',
   'encoding',
+  'killGrace',
+  'maxOutput',
+  'onExcess',
   'verbatim',
   'limit',
   'ordered',
@@ -41,6 +45,7 @@ function runMany(native, hosts, command, options, held) {
     env: check.environment(given.env),
     cwd: check.text(given.cwd, 'cwd'),
     input: check.bytes(given.input, 'input'),
+    ...ends(given),
     killOnDrop: true,
     verbatim: check.flag(given.verbatim, 'verbatim'),
   };
@@ -97,18 +102,11 @@ class HostResults {
   }
 
   #result({ index, host, completed, failure }) {
-    if (failure) {
-      return { index, host, error: fromFailure(failure, this.#held.questions.cause(failure)) };
-    }
-    const { exit, stdout, stderr } = completed;
-    const text = (data) => (this.#encoding === 'buffer' ? data : data.toString(this.#encoding));
-    const result = {
-      stdout: text(stdout),
-      stderr: text(stderr),
-      exitCode: exit.exitCode ?? null,
-      signal: exit.signal ?? null,
-    };
-    return { index, host, result };
+    const result = completed && toResult(completed, this.#encoding);
+    const failed = failure ?? completed.failure;
+    if (!failed) return { index, host, result };
+    const error = fromFailure(failed, this.#held.questions.cause(failed));
+    return { index, host, error: Object.assign(error, result) };
   }
 }
 

@@ -3,16 +3,18 @@
 //! Its parts stand in slots.
 
 use std::io::ErrorKind;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
-use rmux_core::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, RemoteReader, Signal};
+use rmux_core::{Child, ChildStderr, ChildStdin, ChildStdout, RemoteReader, Signal};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
 
-use crate::delivery::{Exit, Failure, Outcome};
+use crate::completed::{Exit, Stopped};
+use crate::connect::milliseconds;
+use crate::delivery::{Failure, Outcome};
 use crate::mailbox::Mailbox;
 use crate::slot::Slot;
 
@@ -26,40 +28,13 @@ pub struct NativeChild {
     mailbox: Mailbox,
     host: String,
     has_pty: bool,
-    running: Slot<Running>,
-    orders: mpsc::UnboundedSender<Order>,
+    /// Taken by who waits for its end: giving that up lets go of the child.
+    running: Slot<Arc<Child>>,
+    /// For what is done to it meanwhile, in the order in which it is asked for.
+    child: Weak<Child>,
     stdin: Slot<ChildStdin>,
     stdout: Slot<ChildStdout>,
     stderr: Slot<ChildStderr>,
-}
-
-/// The child, and what it is told.
-struct Running {
-    child: Child,
-    orders: mpsc::UnboundedReceiver<Order>,
-}
-
-enum Order {
-    Signal(Signal),
-    Kill,
-    Resize(u32, u32),
-}
-
-impl Running {
-    /// Waits for the end and passes on what the child is told until then.
-    async fn exit(&mut self) -> rmux_core::Result<ExitStatus> {
-        loop {
-            tokio::select! {
-                biased;
-                Some(order) = self.orders.recv() => match order {
-                    Order::Signal(signal) => self.child.signal(&signal),
-                    Order::Kill => self.child.start_kill(),
-                    Order::Resize(columns, rows) => self.child.resize(columns, rows),
-                },
-                exit = self.child.wait() => return exit,
-            }
-        }
-    }
 }
 
 /// What is read, which the core has as several types.
@@ -87,25 +62,19 @@ impl Chunks for RemoteReader {
 
 impl NativeChild {
     pub(crate) fn new(mut child: Child, host: String, mailbox: Mailbox) -> Self {
-        let (orders, received) = mpsc::unbounded_channel();
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let stderr = child.stderr.take();
+        let child = Arc::new(child);
         Self {
             mailbox,
             host,
             has_pty: child.has_pty(),
-            orders,
-            stdin: Slot::new(child.stdin.take()),
-            stdout: Slot::new(child.stdout.take()),
-            stderr: Slot::new(child.stderr.take()),
-            running: Slot::new(Some(Running {
-                child,
-                orders: received,
-            })),
+            child: Arc::downgrade(&child),
+            running: Slot::new(Some(child)),
+            stdin: Slot::new(stdin),
+            stdout: Slot::new(stdout),
+            stderr: Slot::new(stderr),
         }
-    }
-
-    fn order(&self, order: Order) {
-        // An error means that the command has ended.
-        let _ = self.orders.send(order);
     }
 
     fn read<T: Chunks>(&self, operation: u32, slot: &Slot<T>) {
@@ -165,12 +134,12 @@ impl NativeChild {
     /// once.
     #[napi]
     pub fn wait(&self, operation: u32) {
-        let Some(mut running) = self.running.take() else {
+        let Some(running) = self.running.take() else {
             return self.mailbox.settle(operation, Ok(Outcome::Nothing));
         };
         let slot = self.running.clone();
         self.mailbox.start(operation, async move {
-            let exit = running.exit().await;
+            let exit = running.ended().await;
             // With the child goes the output that nobody has read yet, so it is kept.
             slot.put_back(running);
             Ok(Outcome::Exit(Exit::from(&exit?)))
@@ -192,13 +161,13 @@ impl NativeChild {
     /// Throws the rest of standard output away.
     #[napi]
     pub fn drop_stdout(&self) {
-        drop(self.stdout.take());
+        self.stdout.let_go();
     }
 
     /// Throws the rest of standard error away.
     #[napi]
     pub fn drop_stderr(&self) {
-        drop(self.stderr.take());
+        self.stderr.let_go();
     }
 
     /// Writes all of `data`; settled with null when it was accepted. One write at a time.
@@ -233,28 +202,50 @@ impl NativeChild {
     /// Ends standard input behind what was written.
     #[napi]
     pub fn end_input(&self) {
-        drop(self.stdin.take());
+        self.stdin.let_go();
     }
 
-    /// Asks the server to send a signal; throws where it is no signal's name.
+    /// Ends the command in order; settled with a `Stopped`, or with null where nobody has it any more.
+    #[napi]
+    pub fn stop(&self, operation: u32, grace: f64) {
+        let grace = match milliseconds(grace) {
+            Ok(grace) => grace,
+            Err(error) => return self.mailbox.settle(operation, Err(error.into())),
+        };
+        let Some(child) = self.child.upgrade() else {
+            return self.mailbox.settle(operation, Ok(Outcome::Nothing));
+        };
+        self.mailbox.start(operation, async move {
+            let stopped = child.stop(grace).await?;
+            Ok(Outcome::Stopped(Stopped::from(&stopped)))
+        });
+    }
+
+    /// Sends a signal; throws where it is no signal's name.
     #[napi]
     pub fn signal(&self, name: String) -> napi::Result<()> {
         let signal = Signal::named(&name).map_err(|error| {
             napi::Error::new(napi::Status::InvalidArg, error.message().to_owned())
         })?;
-        self.order(Order::Signal(signal));
+        if let Some(child) = self.child.upgrade() {
+            child.signal(&signal);
+        }
         Ok(())
     }
 
     /// Kills the command.
     #[napi]
     pub fn kill(&self) {
-        self.order(Order::Kill);
+        if let Some(child) = self.child.upgrade() {
+            child.start_kill();
+        }
     }
 
     /// Tells the command's terminal its new size.
     #[napi]
     pub fn resize(&self, columns: u32, rows: u32) {
-        self.order(Order::Resize(columns, rows));
+        if let Some(child) = self.child.upgrade() {
+            child.resize(columns, rows);
+        }
     }
 }

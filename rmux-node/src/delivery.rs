@@ -1,16 +1,16 @@
 //! What the addon hands to JavaScript: results, failures, events and questions, as plain values.
 
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use napi::Either;
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either12, Env, FnArgs, Null};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either13, Env, FnArgs, Null};
 use napi_derive::napi;
-use rmux_core::{CutOff, Error, ExitStatus, Host, Output, RemoteEnd, SessionEvent};
+use rmux_core::{CutOff, Error, Host, RemoteEnd, SessionEvent};
 
 use crate::child::NativeChild;
+use crate::completed::{Completed, Exit, Ran, Stopped};
 use crate::forward::{Reached, ReachedValue};
 use crate::found::{Found, FoundValue};
 use crate::prompts::Thrown;
@@ -64,27 +64,6 @@ fn thrown(error: &Error) -> Option<u32> {
     None
 }
 
-impl Outcome {
-    /// What `run` fails with, where there is something that the command had written.
-    pub(crate) fn ended(error: &Error) -> Option<Self> {
-        let written = |part: Option<&[u8]>| part.map(<[u8]>::to_vec);
-        let (stdout, stderr) = (error.partial_stdout(), error.partial_stderr());
-        match (written(stdout), written(stderr)) {
-            (Some(stdout), Some(stderr)) => Some(Self::Completed {
-                exit: Exit {
-                    exit_code: None,
-                    signal: None,
-                },
-                stdout,
-                stderr,
-                more: More::default(),
-                failure: Some(error.clone().into()),
-            }),
-            _ => None,
-        }
-    }
-}
-
 impl Failure {
     /// The command's standard input takes nothing more.
     pub(crate) fn broken_pipe(host: &str) -> Self {
@@ -100,35 +79,7 @@ impl Failure {
     }
 }
 
-/// How a command ended: a status, or the signal that ended it, as `SIGTERM`.
-#[napi(object, object_from_js = false)]
-#[derive(Debug, Clone)]
-pub struct Exit {
-    pub exit_code: Option<i32>,
-    pub signal: Option<String>,
-}
-
-impl From<&ExitStatus> for Exit {
-    fn from(status: &ExitStatus) -> Self {
-        Self {
-            exit_code: status.code(),
-            signal: status.signal().map(ToString::to_string),
-        }
-    }
-}
-
-/// What a command wrote and how it ended; `failure` where it was to be checked and failed, or where it
-/// was ended before its time: then `exit` is empty, and what it wrote is what had come until then.
-#[napi(object, object_from_js = false)]
-pub struct Completed {
-    pub exit: Exit,
-    pub stdout: Buffer,
-    pub stderr: Buffer,
-    pub more: More,
-    pub failure: Option<Failure>,
-}
-
-/// What came of one host of many: `completed` or `failure`.
+/// What came of one host of many: `completed`, or `failure` where there is nothing of it.
 #[napi(object, object_from_js = false)]
 pub struct HostOutcome {
     /// Which of the hosts it is.
@@ -137,33 +88,6 @@ pub struct HostOutcome {
     pub host: String,
     pub completed: Option<Completed>,
     pub failure: Option<Failure>,
-}
-
-/// What of a command's output is not in memory.
-#[napi(object, object_from_js = false)]
-#[derive(Debug, Clone, Default)]
-pub struct More {
-    /// How many bytes were dropped.
-    pub stdout_dropped: f64,
-    pub stderr_dropped: f64,
-    /// The files with everything.
-    pub stdout_file: Option<String>,
-    pub stderr_file: Option<String>,
-}
-
-impl From<&Output> for More {
-    fn from(output: &Output) -> Self {
-        let file = |path: &Option<PathBuf>| {
-            path.as_ref()
-                .map(|path| path.to_string_lossy().into_owned())
-        };
-        Self {
-            stdout_dropped: output.stdout_dropped as f64,
-            stderr_dropped: output.stderr_dropped as f64,
-            stdout_file: file(&output.stdout_file),
-            stderr_file: file(&output.stderr_file),
-        }
-    }
 }
 
 /// What a destination resolved to.
@@ -276,20 +200,15 @@ pub(crate) enum Outcome {
     /// How a session ended.
     Ended(Event),
     Child(NativeChild),
-    Completed {
-        exit: Exit,
-        stdout: Vec<u8>,
-        stderr: Vec<u8>,
-        more: More,
-        failure: Option<Failure>,
-    },
-    /// One host of many: how its command ended and what it wrote.
+    Completed(Ran),
+    /// One host of many.
     Host {
         index: usize,
         host: Arc<str>,
-        result: Result<(Exit, Vec<u8>, Vec<u8>), Failure>,
+        result: Result<Ran, Failure>,
     },
     Exit(Exit),
+    Stopped(Stopped),
     /// Output, in the pieces it came in; nothing at its end.
     Output(Vec<Bytes>),
     Resolved(Vec<ResolvedSetting>),
@@ -310,7 +229,7 @@ pub(crate) enum Message {
     Gone(u32),
 }
 
-type Value = Either12<
+type Value = Either13<
     NativeSession,
     NativeChild,
     Completed,
@@ -323,6 +242,7 @@ type Value = Either12<
     HostOutcome,
     FoundValue,
     ReachedValue,
+    Stopped,
 >;
 
 /// What the program's `deliver` function is called with: what it is, the operation (or question) it
@@ -366,36 +286,15 @@ impl Outcome {
             Self::Session(session) => Value::A(session),
             Self::Ended(event) => Value::F(event),
             Self::Child(child) => Value::B(child),
-            Self::Completed {
-                exit,
-                stdout,
-                stderr,
-                more,
-                failure,
-            } => Value::C(Completed {
-                exit,
-                stdout: copied(env, &stdout)?,
-                stderr: copied(env, &stderr)?,
-                more,
-                failure,
-            }),
+            Self::Completed(ran) => Value::C(ran.into_completed(env)?),
             Self::Host {
                 index,
                 host,
                 result,
             } => {
                 let (completed, failure) = match result {
+                    Ok(ran) => (Some(ran.into_completed(env)?), None),
                     Err(failure) => (None, Some(failure)),
-                    Ok((exit, stdout, stderr)) => {
-                        let completed = Completed {
-                            exit,
-                            stdout: copied(env, &stdout)?,
-                            stderr: copied(env, &stderr)?,
-                            more: More::default(),
-                            failure: None,
-                        };
-                        (Some(completed), None)
-                    }
                 };
                 Value::J(HostOutcome {
                     // An array of hosts has no more than JavaScript can count.
@@ -406,6 +305,7 @@ impl Outcome {
                 })
             }
             Self::Exit(exit) => Value::D(exit),
+            Self::Stopped(stopped) => Value::M(stopped),
             Self::Resolved(settings) => Value::H(settings),
             Self::CutOff(cut_off) => Value::I(cut_off.into_iter().map(Into::into).collect()),
             Self::Found(found) => Value::K(found.into_value(env)?),

@@ -7,8 +7,9 @@ use napi_derive::napi;
 use rmux_core::{HostOutputs, Pool, Result};
 
 use crate::command::CommandSpec;
+use crate::completed::Ran;
 use crate::connect::milliseconds;
-use crate::delivery::{Exit, Outcome};
+use crate::delivery::Outcome;
 use crate::mailbox::Mailbox;
 
 /// Which hosts, how many at a time, and when to give up.
@@ -87,7 +88,8 @@ impl NativeHostOutputs {
                 host: output.host,
                 result: output
                     .result
-                    .map(|output| (Exit::from(&output.status), output.stdout, output.stderr))
+                    .map(Ran::from)
+                    .or_else(Ran::ended)
                     .map_err(Into::into),
             })
         });

@@ -159,7 +159,7 @@ impl NativeConnection {
     /// Throws away what comes in.
     #[napi]
     pub fn drop_output(&self) {
-        drop(self.reader.take());
+        self.reader.let_go();
     }
 
     /// Writes all of `data`; settled with null when it was accepted. One write at a time.
@@ -191,7 +191,7 @@ impl NativeConnection {
     /// Tells the other side that no more comes, behind what was written.
     #[napi]
     pub fn end_input(&self) {
-        drop(self.writer.take());
+        self.writer.let_go();
     }
 }
 

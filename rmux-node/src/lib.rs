@@ -8,6 +8,7 @@
 mod bridge;
 mod child;
 mod command;
+mod completed;
 mod connect;
 mod context;
 mod delivery;

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 
 use crate::child::NativeChild;
 use crate::command::CommandSpec;
+use crate::completed::Ran;
 use crate::connect::milliseconds;
 use crate::context::NativeContext;
-use crate::delivery::{Exit, HostFacts, More, Outcome};
+use crate::delivery::{HostFacts, Outcome};
 use crate::forward::{
     ForwardAsked, ForwardFigures, NativeConnection, NativeForward, NativeListener, Reached,
 };
@@ -120,18 +121,13 @@ impl NativeSession {
             };
             let output = match output {
                 Ok(output) => output,
-                Err(error) => return Outcome::ended(&error).ok_or_else(|| error.into()),
+                Err(error) => return Ok(Outcome::Completed(Ran::ended(error)?)),
             };
             let failure = (check && !output.status.success())
                 .then(|| output.clone().check().err())
                 .flatten();
-            Ok(Outcome::Completed {
-                exit: Exit::from(&output.status),
-                more: More::from(&output),
-                stdout: output.stdout,
-                stderr: output.stderr,
-                failure: failure.map(|error| error.with_host(&host).into()),
-            })
+            let failure = failure.map(|error| error.with_host(&host));
+            Ok(Outcome::Completed(Ran::from(output).failed(failure)))
         });
     }
 

@@ -6,7 +6,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A part that is there, unless it is in use, was let go of, or never was.
-pub(crate) struct Slot<T>(Arc<Mutex<Option<T>>>);
+pub(crate) struct Slot<T>(Arc<Mutex<Place<T>>>);
+
+struct Place<T> {
+    part: Option<T>,
+    /// Whoever uses the part now need not bring it back.
+    let_go: bool,
+}
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
@@ -16,22 +22,42 @@ impl<T> Clone for Slot<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn new(part: Option<T>) -> Self {
-        Self(Arc::new(Mutex::new(part)))
+        Self(Arc::new(Mutex::new(Place {
+            part,
+            let_go: false,
+        })))
     }
 
     pub(crate) fn is_filled(&self) -> bool {
-        self.part().is_some()
+        self.place().part.is_some()
     }
 
     pub(crate) fn take(&self) -> Option<T> {
-        self.part().take()
+        self.place().part.take()
     }
 
+    /// Brings a part back, unless it was let go of meanwhile.
     pub(crate) fn put_back(&self, part: T) {
-        *self.part() = Some(part);
+        let mut place = self.place();
+        if place.let_go {
+            // Not under the lock.
+            drop(place);
+            return drop(part);
+        }
+        place.part = Some(part);
     }
 
-    fn part(&self) -> MutexGuard<'_, Option<T>> {
+    /// Lets go of the part, now or when whoever uses it is done. An operation that is cancelled may be
+    /// at its very end, and bring it back all the same.
+    pub(crate) fn let_go(&self) {
+        let mut place = self.place();
+        place.let_go = true;
+        let part = place.part.take();
+        drop(place);
+        drop(part);
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place<T>> {
         self.0.lock().unwrap_or_else(|p| p.into_inner())
     }
 }

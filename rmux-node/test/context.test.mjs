@@ -52,6 +52,17 @@ test('a signal that is aborted leaves all as it was', async () => {
   assert.equal((await context.run('pwd; echo $A')).stdout, '/usr\nold\n');
 });
 
+test('a child that is stopped has its grace and leaves all as it was', async () => {
+  const context = session.context({ cwd: '/usr' });
+  const polite = "trap 'exit 5' TERM; cd /; echo ready; sleep 300 & wait";
+  const child = await context.spawn(polite, { killGrace: 60000 });
+  assert.equal((await child[Symbol.asyncIterator]().next()).value, 'ready');
+  assert.deepEqual(await child.stop(), { exitCode: 5, signal: null, confirmed: true });
+  assert.equal((await context.run('pwd')).stdout, '/usr\n');
+  const cut = await context.run('cd lib; echo 12345', { maxOutput: 3, onExcess: 'truncate' });
+  assert.deepEqual([cut.stdout, cut.stdoutDropped, context.cwd], ['123', 3, '/usr/lib']);
+});
+
 test('what is changed from here holds for the next command', async () => {
   const context = session.context();
   assert.deepEqual([context.cwd, context.env], [null, {}]);

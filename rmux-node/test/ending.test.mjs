@@ -1,7 +1,7 @@
 // Timeouts, AbortSignals and the end of a session: every operation settles, and remote commands end.
 
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { AbortError, Pool, connect, resolve } from '../index.mjs';
@@ -156,6 +156,41 @@ test('an AbortSignal for spawn kills the command and rejects exited', async () =
   await assert.rejects(child.exited, { name: 'AbortError' });
   await until('the command is gone', async () => !(await command.isRunning()));
   assert.equal(child.kill(), false);
+});
+
+test('a child that is stopped has its grace, and tells what came of it', async () => {
+  const polite = "trap 'echo bye; exit 5' TERM; echo ready; sleep 300 & wait";
+  const child = await session.spawn(polite);
+  const lines = child[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, 'ready');
+  assert.deepEqual(await child.stop({ grace: 30000 }), { exitCode: 5, signal: null, confirmed: true });
+  assert.equal((await lines.next()).value, 'bye');
+  assert.equal(child.exitCode, 5);
+  // Once more, it is only looked at.
+  assert.deepEqual(await child.stop(), { exitCode: 5, signal: null, confirmed: true });
+
+  const stubborn = "trap '' TERM; echo ready; while :; do sleep 1; done";
+  const other = await session.spawn(stubborn, { killGrace: 100 });
+  assert.equal((await other[Symbol.asyncIterator]().next()).value, 'ready');
+  assert.deepEqual(await other.stop(), { exitCode: null, signal: 'SIGKILL', confirmed: true });
+
+  // Nobody knows its group.
+  const unknown = await session.spawn('cat', { killOnDrop: false });
+  unknown.stdin.end();
+  assert.equal((await unknown.stop({ grace: 0 })).confirmed, false);
+  await assert.rejects(other.stop({ grace: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  await assert.rejects(other.stop({ grace: 1, signal: 'x' }), TypeError);
+});
+
+test('a command that is let go of has its grace', async () => {
+  const file = `${server.folder}/let-go`;
+  const line = `trap 'echo bye > ${file}; exit' TERM; echo ready; sleep 300 & wait`;
+  const controller = new AbortController();
+  const child = await session.spawn(line, { signal: controller.signal, killGrace: 30000 });
+  assert.equal((await child[Symbol.asyncIterator]().next()).value, 'ready');
+  controller.abort();
+  await assert.rejects(child.exited, { name: 'AbortError' });
+  await until('it has said good-bye', () => existsSync(file));
 });
 
 test('a child killed right after its start ends', async () => {

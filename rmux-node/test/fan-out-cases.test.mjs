@@ -32,7 +32,8 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')))
 test('there are cases', () => assert.equal(files, 1));
 
 async function run({ request, expect, name, ...unknown }) {
-  const { hosts, config = '', run: names, shell, stdin, fail_fast: failFast, ...options } = request;
+  const { hosts, config = '', run: names, shell, stdin, fail_fast: failFast, ...more } = request;
+  const { max_output: maxOutput, on_excess: onExcess, ...options } = more;
   const known = ['limit', 'ordered', 'timeout', 'deadline'];
   assert.ok(Object.keys(options).every((key) => known.includes(key)));
   assert.deepEqual(unknown, {});
@@ -40,20 +41,23 @@ async function run({ request, expect, name, ...unknown }) {
   const earlier = await accepted();
   const pool = new Pool({ configFile: servers.a.file(name, config + blocks) });
   const results = [];
-  for await (const result of pool.runMany(names, shell, { ...options, failFast, input: stdin })) {
-    results.push(result);
-  }
+  const all = { ...options, failFast, maxOutput, onExcess, input: stdin };
+  for await (const result of pool.runMany(names, shell, all)) results.push(result);
   await pool.close();
   if (request.ordered === false) results.sort((one, other) => one.index - other.index);
   const told = results.map(({ index, host, result, error }) => [
     index,
     host,
-    error === undefined ? { code: result.exitCode, stdout: result.stdout } : { error: error.code },
+    {
+      ...(error === undefined ? { code: result.exitCode } : { error: error.code }),
+      stdout: (result ?? error).stdout ?? '',
+      stdout_dropped: result?.stdoutDropped ?? 0,
+    },
   ]);
   const wanted = expect.results.map((one, index) => [
     index,
     names[index],
-    one.error === undefined ? { code: 0, stdout: '', ...one } : one,
+    { ...(one.error === undefined && { code: 0 }), stdout: '', stdout_dropped: 0, ...one },
   ]);
   assert.deepEqual(told, wanted);
   if (expect.accepted === undefined) return;

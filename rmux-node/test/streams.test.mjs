@@ -285,6 +285,20 @@ test('a terminal, its size and its resizing', async () => {
   assert.throws(() => child.resize(-1, 2), RangeError);
 });
 
+test('a new size of the terminal is there before what is written after it', async () => {
+  const line = 'stty -echo; echo ready; while read -r _; do stty size; done';
+  const child = await session.spawn(line, { pty: true });
+  const lines = child[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, 'ready');
+  for (let round = 1; round <= 100; round += 1) {
+    child.resize(100 + round, 10 + round);
+    child.stdin.write('\n');
+    assert.equal((await lines.next()).value, `${10 + round} ${100 + round}`);
+  }
+  child.stdin.write('\u0004');
+  assert.equal((await child.exited).exitCode, 0);
+});
+
 test('streams that are not piped are not there', async () => {
   const child = await session.spawn('cat; echo x', { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' });
   assert.deepEqual([child.stdin, child.stdout, child.stderr], [null, null, null]);

@@ -135,6 +135,10 @@ export async function spawning(session: Session): Promise<void> {
   quiet.resize(1, 2);
   const running: boolean = quiet.kill('SIGTERM');
   void running;
+  const stopped = await quiet.stop({ grace: 100 });
+  same<[typeof stopped.confirmed, typeof stopped.exitCode], [boolean, number | null]>(true);
+  // @ts-expect-error: it is called grace
+  await quiet.stop({ killGrace: 100 });
   await using owned = await session.spawn('sleep 1');
   const { exitCode } = await owned.wait();
   void exitCode;

@@ -1,6 +1,6 @@
 //! A running command: its end, its signals, its terminal's size.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -9,14 +9,13 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rmux_core::blocking::runtime;
-use rmux_core::{Error, ErrorKind, ExitStatus, RemoteEnd, Signal, Stopped};
+use rmux_core::{Error, ErrorKind, ExitStatus, RemoteEnd, Signal};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::error::checked;
 use crate::fork::Here;
-use crate::operation::{Operation, duration};
+use crate::operation::{self, Operation};
 use crate::pipe::{Output, Reader, SharedInput, SharedOutput, Source, Writer, shared_input};
 use crate::session::ended;
 
@@ -26,7 +25,9 @@ pub(crate) struct Child(Here<Arc<Running>>);
 
 /// A command, its streams, and the task that has it. The task ends with this, and kills it.
 pub(crate) struct Running {
-    orders: UnboundedSender<Order>,
+    /// The task's. What is done by it is done in the order in which it is asked for.
+    child: Weak<rmux_core::Child>,
+    _wanted: oneshot::Sender<()>,
     end: watch::Receiver<Option<rmux_core::Result<ExitStatus>>>,
     host: String,
     has_pty: bool,
@@ -34,14 +35,6 @@ pub(crate) struct Running {
     stdout: Option<SharedOutput>,
     stderr: Option<SharedOutput>,
     talk: Mutex<Talk>,
-}
-
-/// What the task is told to do with the command.
-enum Order {
-    Signal(Signal),
-    Kill,
-    Stop(Duration, oneshot::Sender<rmux_core::Result<Stopped>>),
-    Resize(u32, u32),
 }
 
 /// How far `communicate` has come, so that it can go on after a timeout.
@@ -58,12 +51,15 @@ impl Running {
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().map(Source::Stdout);
         let stderr = child.stderr.take().map(Source::Stderr);
-        let (orders, received) = unbounded_channel();
+        let (wanted, unwanted) = oneshot::channel();
         let (ending, end) = watch::channel(None);
         let has_pty = child.has_pty();
-        tokio::spawn(look_after(child, received, ending));
+        let child = Arc::new(child);
+        let weak = Arc::downgrade(&child);
+        tokio::spawn(look_after(child, unwanted, ending));
         Self {
-            orders,
+            child: weak,
+            _wanted: wanted,
             end,
             host,
             has_pty,
@@ -87,9 +83,11 @@ impl Running {
         }
     }
 
-    fn order(&self, order: Order) {
-        // An error means that the command has ended.
-        let _ = self.orders.send(order);
+    /// Tells the command something, unless it has ended.
+    fn tell(&self, what: impl FnOnce(&rmux_core::Child)) {
+        if let Some(child) = self.child.upgrade() {
+            what(&child);
+        }
     }
 
     async fn communicate(
@@ -129,16 +127,12 @@ impl Running {
     }
 
     async fn stop(&self, grace: Duration) -> rmux_core::Result<(ExitStatus, bool)> {
-        let (told, stopped) = oneshot::channel();
-        self.order(Order::Stop(grace, told));
-        match stopped.await {
-            Ok(stopped) => {
-                let stopped = stopped?;
-                Ok((stopped.status, stopped.remote_end == RemoteEnd::Confirmed))
-            }
+        let Some(child) = self.child.upgrade() else {
             // It had ended by itself: nobody has asked for its group.
-            Err(_) => Ok((self.wait().await?, false)),
-        }
+            return Ok((self.wait().await?, false));
+        };
+        let stopped = child.stop(grace).await?;
+        Ok((stopped.status, stopped.remote_end == RemoteEnd::Confirmed))
     }
 
     /// Ends the streams as closing local pipes does, and waits for the end.
@@ -151,7 +145,7 @@ impl Running {
                 && output.lock().await.hang_up().await
             {
                 // A local command would end by SIGPIPE now.
-                self.order(Order::Kill);
+                self.tell(rmux_core::Child::start_kill);
             }
         };
         let hang_up_both = join(hang_up(self.stdout.as_ref()), hang_up(self.stderr.as_ref()));
@@ -166,46 +160,15 @@ impl Running {
     }
 }
 
-/// Waits for the command's end and does meanwhile what is ordered. When nobody can order any more,
-/// it lets go of the command.
+/// Waits for the command's end. When nobody wants it any more, it lets go of the command.
 async fn look_after(
-    mut child: rmux_core::Child,
-    mut orders: UnboundedReceiver<Order>,
+    child: Arc<rmux_core::Child>,
+    unwanted: oneshot::Receiver<()>,
     ending: watch::Sender<Option<rmux_core::Result<ExitStatus>>>,
 ) {
-    let end = loop {
-        tokio::select! {
-            end = child.wait() => break end,
-            order = orders.recv() => match order {
-                Some(Order::Stop(grace, told)) => {
-                    let mut stopping = std::pin::pin!(child.stop(grace));
-                    let stopped = loop {
-                        tokio::select! {
-                            stopped = &mut stopping => break stopped,
-                            order = orders.recv() => match order {
-                                Some(order) => obey(&child, order),
-                                None => return,
-                            },
-                        }
-                    };
-                    let _ = told.send(stopped);
-                }
-                Some(order) => obey(&child, order),
-                None => return,
-            },
-        }
-    };
-    ending.send_replace(Some(end));
-}
-
-/// Does what needs no waiting.
-fn obey(child: &rmux_core::Child, order: Order) {
-    match order {
-        Order::Signal(signal) => child.signal(&signal),
-        Order::Kill => child.start_kill(),
-        Order::Resize(columns, rows) => child.resize(columns, rows),
-        // It is being stopped already: who asks again waits for the end only.
-        Order::Stop(..) => {}
+    tokio::select! {
+        end = child.ended() => drop(ending.send_replace(Some(end))),
+        _ = unwanted => {}
     }
 }
 
@@ -294,7 +257,7 @@ impl Child {
     /// Ends the command in order: exit code, signal, and whether the end of its process group was
     /// confirmed.
     fn stop(&self, py: Python<'_>, grace: f64) -> PyResult<Operation> {
-        let grace = duration(grace).unwrap_or(Duration::MAX);
+        let grace = operation::grace(grace);
         let call = async move |running: Here<Arc<Running>>| running.stop(grace).await;
         self.operation(py, call, |py, (status, confirmed)| {
             let (code, signal) = ended(&status);
@@ -308,21 +271,21 @@ impl Child {
         checked(py, runtime())?;
         let signal = Signal::named(name).map_err(|error| error.with_host(&self.0.host));
         let signal = checked(py, signal)?;
-        self.0.order(Order::Signal(signal));
+        self.0.tell(|child| child.signal(&signal));
         Ok(())
     }
 
     /// Kills its process group.
     fn kill(&self, py: Python<'_>) -> PyResult<()> {
         checked(py, runtime())?;
-        self.0.order(Order::Kill);
+        self.0.tell(rmux_core::Child::start_kill);
         Ok(())
     }
 
     /// Tells its terminal the new size.
     fn resize(&self, py: Python<'_>, columns: u32, rows: u32) -> PyResult<()> {
         checked(py, runtime())?;
-        self.0.order(Order::Resize(columns, rows));
+        self.0.tell(|child| child.resize(columns, rows));
         Ok(())
     }
 }

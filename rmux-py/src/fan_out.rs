@@ -14,10 +14,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::error::{checked, exception};
 use crate::fork::Here;
-use crate::operation::{Operation, duration};
+use crate::operation::{Operation, duration, grace};
 use crate::question::Asked;
 use crate::recipe::{Recipe, Variables, Words};
-use crate::session::completed;
+use crate::session::{completed, output_limit};
 use crate::waiting::{Place, Waiters};
 
 /// What to run on many hosts, and how.
@@ -28,6 +28,8 @@ pub(crate) struct Many {
     input: Option<PyBackedBytes>,
     env: Variables,
     cwd: Option<PyBackedBytes>,
+    kill_grace: Option<f64>,
+    output_limit: Option<(u64, String)>,
     verbatim: bool,
     limit: usize,
     ordered: bool,
@@ -68,6 +70,12 @@ impl HostOutputs {
         let recipe = Recipe::new(&many.words, &many.env, many.cwd.as_ref());
         let recipe = checked(py, recipe)?;
         let input = many.input.map_or_else(Bytes::new, Bytes::from_owner);
+        let kill_grace = many.kill_grace.map(grace);
+        let output_limit = many
+            .output_limit
+            .map(|(most, on_excess)| output_limit(most, &on_excess))
+            .transpose();
+        let output_limit = checked(py, output_limit)?;
         let mut fan_out = pool
             .fan_out(many.hosts)
             .limit(many.limit)
@@ -81,7 +89,14 @@ impl HostOutputs {
         }
         let stream = fan_out.run(move |session| {
             let mut command = recipe.command(session);
-            command.verbatim(many.verbatim).input(input.clone()).clone()
+            command.verbatim(many.verbatim).input(input.clone());
+            if let Some(grace) = kill_grace {
+                command.kill_grace(grace);
+            }
+            if let Some(limit) = output_limit {
+                command.output_limit(limit);
+            }
+            command
         });
         // A question is about a host, of which this waits for many.
         let (place, questions) = waiters.join("");

@@ -65,7 +65,7 @@ mod _rmux {
     #[pymodule_export]
     use crate::pipe::{Reader, Writer};
     #[pymodule_export]
-    use crate::pool::Pool;
+    use crate::pool::{Pool, close_all};
     #[pymodule_export]
     use crate::question::Question;
     #[pymodule_export]

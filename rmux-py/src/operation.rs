@@ -292,6 +292,11 @@ pub(crate) fn duration(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.max(0.0)).ok()
 }
 
+/// The time from `TERM` to `KILL`, given in seconds; for ever where it is longer than can be counted.
+pub(crate) fn grace(seconds: f64) -> Duration {
+    duration(seconds).unwrap_or(Duration::MAX)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

@@ -125,3 +125,15 @@ impl<T> Drop for Spawned<T> {
         self.0.abort();
     }
 }
+
+/// Closes all sessions of this process, whoever has them, for so many seconds at most.
+#[pyfunction]
+pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> PyResult<Operation> {
+    checked(py, runtime())?;
+    let limit = checked(py, limit(timeout, "close"))?;
+    let call = async move {
+        rmux_core::close_all(limit).await;
+        Ok(())
+    };
+    Ok(Operation::new(call, |py, ()| Ok(py.None())).named("close"))
+}

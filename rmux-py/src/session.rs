@@ -19,7 +19,7 @@ use crate::error::{checked, exception};
 use crate::files::Files;
 use crate::fork::Here;
 use crate::forward::Reach;
-use crate::operation::{Operation, duration};
+use crate::operation::{Operation, duration, grace};
 use crate::recipe::{Recipe, Variables, Words};
 use crate::settings::limit;
 use crate::stats;
@@ -156,8 +156,8 @@ impl Session {
         let context = context.map(Bound::get);
         let command = self.command(&words, &env, cwd.as_ref(), verbatim, bulk, context);
         let mut command = checked(py, command)?;
-        if let Some(grace) = kill_grace.and_then(duration) {
-            command.kill_grace(grace);
+        if let Some(time) = kill_grace.map(grace) {
+            command.kill_grace(time);
         }
         if let Some((most, on_excess)) = limit {
             command.output_limit(checked(py, output_limit(most, &on_excess))?);
@@ -187,7 +187,7 @@ impl Session {
 
     /// Starts a command: the child, and its stdin, stdout and stderr where they are pipes. `pty`
     /// is a terminal's type, columns, rows, and whether to do without if it is refused.
-    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, verbatim, bulk, context))]
+    #[pyo3(signature = (words, *, stdin, stdout, stderr, env, cwd, pty, kill_grace, verbatim, bulk, context))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn spawn(
         &self,
@@ -199,6 +199,7 @@ impl Session {
         env: Variables,
         cwd: Option<PyBackedBytes>,
         pty: Option<(String, u32, u32, bool)>,
+        kill_grace: Option<f64>,
         verbatim: bool,
         bulk: Bulk,
         context: Option<&Bound<'_, ShellContext>>,
@@ -210,6 +211,9 @@ impl Session {
         command.stdin(checked(py, stdio(stdin))?);
         command.stdout(checked(py, stdio(stdout))?);
         command.stderr(checked(py, stdio(stderr))?);
+        if let Some(time) = kill_grace.map(grace) {
+            command.kill_grace(time);
+        }
         if let Some((term, columns, rows, optional)) = pty {
             let pty = Pty::new(term).size(columns, rows);
             command.pty(if optional { pty.optional() } else { pty });
@@ -366,7 +370,7 @@ pub(crate) fn completed(py: Python<'_>, mut output: Output, host: &str) -> PyRes
         .unbind())
 }
 
-fn output_limit(most: u64, on_excess: &str) -> rmux_core::Result<OutputLimit> {
+pub(crate) fn output_limit(most: u64, on_excess: &str) -> rmux_core::Result<OutputLimit> {
     match on_excess {
         "error" => Ok(OutputLimit::Error(most)),
         "truncate" => Ok(OutputLimit::Truncate(most)),

@@ -46,6 +46,15 @@ def test_a_child_leaves_its_state_and_holds_its_context(session: rmux.Session) -
         assert context.run(["pwd"], text=True).stdout == "/usr/lib\n"
 
 
+def test_a_stopped_child_has_its_grace_and_leaves_all_as_it_was(session: rmux.Session) -> None:
+    context = session.context(cwd="/usr")
+    polite = "trap 'exit 5' TERM; cd /; echo ready; sleep 300 & wait"
+    with context.popen(polite, text=True, kill_grace=60) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        assert child.stop() is True and child.returncode == 5
+    assert context.run(["pwd"], text=True).stdout == "/usr\n"
+
+
 def test_what_is_ended_from_here_leaves_all_as_it_was(session: rmux.Session) -> None:
     context = session.context(cwd="/usr")
     with pytest.raises(rmux.CommandTimedOut) as caught:
@@ -115,5 +124,8 @@ async def test_a_cancelled_task_leaves_all_as_it_was(aio_session: aio.Session) -
     async with context.popen("cd lib; cat", text=True) as child:
         out, _ = await child.communicate("in")
         assert out == "in"
+    async with context.popen("cd /; echo ready; sleep 600", kill_grace=0) as other:
+        assert other.stdout is not None and await other.stdout.readline() == b"ready\n"
+        assert await other.stop() is True and other.signal == "KILL"
     fork = context.fork()
     assert (await fork.run("pwd", text=True)).stdout == "/usr/lib\n"

@@ -52,7 +52,7 @@ def keywords(case: dict[str, Any]) -> dict[str, Any]:
     for time in ("timeout", "deadline"):
         if time in given:
             keywords[time] = given.pop(time) / 1000
-    for name in ("limit", "ordered", "fail_fast"):
+    for name in ("limit", "ordered", "fail_fast", "max_output", "on_excess"):
         if name in given:
             keywords[name] = given.pop(name)
     assert not given
@@ -68,13 +68,16 @@ def judge(case: dict[str, Any], results: list[rmux.HostResult[str]]) -> None:
     for result in results:
         if result.error is not None:
             assert result.completed is None
-            ends.append({"error": result.error.kind})
+            kept = getattr(result.error, "stdout", None) or ""
+            ends.append({"error": result.error.kind, "stdout": kept, "stdout_dropped": 0})
             continue
         done = result.check() if result.ok else result.completed
         assert done is not None
-        ends.append({"code": done.returncode, "stdout": done.stdout})
+        kept = {"stdout": done.stdout, "stdout_dropped": done.stdout_dropped}
+        ends.append({"code": done.returncode, **kept})
+    nothing = {"stdout": "", "stdout_dropped": 0}
     wanted = [
-        one if "error" in one else {"code": 0, "stdout": "", **one}
+        {**nothing, **one} if "error" in one else {"code": 0, **nothing, **one}
         for one in case["expect"]["results"]
     ]
     assert ends == wanted

@@ -24,7 +24,7 @@ from rmux import _errors, aio
 
 def handles(session: rmux.Session, server: fixture.Server) -> list[Any]:
     child = session.popen(["cat"])
-    twin = aio.Popen(["cat"], _spawn(session), text=None, host=server.host)
+    twin = aio.Popen(["cat"], _spawn(session), text=None, host=server.host, kill_grace=None)
     return [
         session,
         child,
@@ -39,8 +39,8 @@ def handles(session: rmux.Session, server: fixture.Server) -> list[Any]:
 
 def _spawn(session: rmux.Session) -> Any:
     piped: dict[str, Any] = dict(stdin="pipe", stdout="pipe", stderr="pipe")
-    more: dict[str, Any] = dict(env=[], cwd=None, pty=None, verbatim=False, bulk=None)
-    return session._native.spawn([b"cat"], **piped, **more).wait()
+    more: dict[str, Any] = dict(env=[], cwd=None, pty=None, kill_grace=None, verbatim=False)
+    return session._native.spawn([b"cat"], **piped, **more, bulk=None, context=None).wait()
 
 
 def test_they_are_neither_pickled_nor_copied(

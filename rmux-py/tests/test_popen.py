@@ -193,3 +193,18 @@ def test_waiting_in_two_threads(session: rmux.Session) -> None:
     for thread in threads:
         thread.join(fixture.PATIENCE)
     assert got == [6, 6]
+
+
+def test_a_new_size_is_there_before_what_is_written_after_it(session: rmux.Session) -> None:
+    line = "stty -echo; echo ready; while read -r _; do stty size; done"
+    with session.popen(line, pty=True, text=True, bufsize=1) as child:
+        assert child.stdin and child.stdout
+        assert child.stdout.readline() == "ready\n"
+        for number in range(100):
+            child.resize(100 + number, 10 + number)
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == f"{10 + number} {100 + number}\n"
+        child.stdin.write("\x04")
+        child.stdin.flush()
+        assert child.wait() == 0

@@ -341,6 +341,18 @@ ENDINGS = {
         pool.session(host).release()
         sys.modules["kept"] = pool
     """,
+    "command of a session that nobody has": """
+        sys.kept = child
+        del child, session
+        gc.collect()
+    """,
+    "command of a pool that nobody has": """
+        with rmux.Pool(**settings).session(host) as pooled:
+            sys.kept = pooled.popen(sleep)
+        del pooled
+        gc.collect()
+        session.close()
+    """,
     "aio session": """
         async def main():
             global kept
@@ -467,7 +479,7 @@ def test_collected_in_any_order(start) -> None:  # type: ignore[no-untyped-def]
                 gc.collect()
         operation = rmux.connect(host, **settings)._native.run(
             b"true", input=None, env=[], cwd=None, timeout=None, kill_grace=None, limit=None,
-            verbatim=False, bulk=None)
+            verbatim=False, bulk=None, context=None)
         del operation
         say("done")
         """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import math
 import os
 import random
 import signal
@@ -13,6 +15,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fixture
 import pytest
@@ -55,6 +58,43 @@ async def test_popen_stop_aio(server: fixture.Server) -> None:
             assert await child.stdout.readline() == "ready\n"
             assert await child.stop(0.2) is True
             assert child.signal == "KILL"
+
+
+@pytest.mark.parametrize("twin", ["sync", "aio"])
+async def test_popen_kill_grace(server: fixture.Server, tmp_path: Path, twin: str) -> None:
+    bye = tmp_path / "bye"
+    polite = f"trap 'echo > {bye}; exit' TERM; echo ready; sleep 300 & wait"
+    stubborn = "trap '' TERM; echo ready; while :; do sleep 1; done"
+    # What is let go of has its grace, and what is stopped has it unless it is given another.
+    if twin == "sync":
+        with rmux.connect(server.host, **server.settings) as session:
+            child = session.popen(polite, kill_grace=30)
+            assert child.stdout and child.stdout.readline() == b"ready\n"
+            with pytest.warns(ResourceWarning):
+                del child
+                gc.collect()
+            await asyncio.to_thread(fixture.eventually, bye.exists, "it has said good-bye")
+            with session.popen(stubborn, kill_grace=0.1) as other:
+                assert other.stdout and other.stdout.readline() == b"ready\n"
+                assert other.stop() is True and other.signal == "KILL"
+    else:
+        async with aio.connect(server.host, **server.settings) as session:
+            child = await session.popen(polite, kill_grace=30)
+            assert child.stdout and await child.stdout.readline() == b"ready\n"
+            with pytest.warns(ResourceWarning):
+                del child
+                gc.collect()
+            await asyncio.to_thread(fixture.eventually, bye.exists, "it has said good-bye")
+            async with session.popen(stubborn, kill_grace=0.1) as other:
+                assert other.stdout and await other.stdout.readline() == b"ready\n"
+                assert await other.stop() is True and other.signal == "KILL"
+
+
+def test_a_grace_may_be_for_ever(session: rmux.Session) -> None:
+    with session.popen(POLITE.format("300"), kill_grace=math.inf) as child:
+        assert child.stdout and child.stdout.readline() == b"ready\n"
+        assert child.stop(math.inf) is True
+        assert child.returncode == 5
 
 
 def test_limits(session: rmux.Session) -> None:

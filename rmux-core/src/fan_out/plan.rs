@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, RemoteEnd, Result};
 use crate::pool::Pool;
 use crate::session::{Command, Session};
 
-/// How long ending a command may take that has the usual grace. Where the connection hangs too, there
-/// is nothing to wait for.
-const END_LIMIT: Duration = Duration::from_secs(15);
+/// How long ending a command may take beyond its grace. Where the connection hangs too, there is nothing
+/// to wait for.
+const END_LIMIT: Duration = Duration::from_secs(13);
 
 /// Makes the command of a session.
 pub(super) type Make = Box<dyn Fn(&Session) -> Command + Send + Sync>;
@@ -150,6 +150,7 @@ impl Plan {
         self.keep(host, &session);
         let mut command = (self.command)(&session);
         command.kill_on_drop(true);
+        let end_limit = command.given_grace().saturating_add(END_LIMIT);
         let (give_up, given_up) = oneshot::channel::<()>();
         // Boxed, as connecting is: each future around them would be as large as they are, and be moved
         // on the stack more than once.
@@ -161,7 +162,7 @@ impl Plan {
             why = enough => why,
         };
         drop(give_up);
-        match tokio::time::timeout(END_LIMIT, working).await {
+        match tokio::time::timeout(end_limit, working).await {
             // It ended by itself at the last moment.
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) if error.kind() == ErrorKind::Cancelled => Err(why.ended(&error)),

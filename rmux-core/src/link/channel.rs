@@ -394,10 +394,12 @@ impl Stopping {
             (self.begun, self.killed, self.kill) = (true, true, None);
             return Some("KILL");
         }
-        let at = tokio::time::Instant::now() + how.grace;
-        match &mut self.kill {
-            Some(kill) if kill.deadline() <= at => {}
-            kill => *kill = Some(Box::pin(tokio::time::sleep_until(at))),
+        // One that is longer than can be counted is for ever.
+        let at = tokio::time::Instant::now().checked_add(how.grace);
+        match (&mut self.kill, at) {
+            (_, None) => {}
+            (Some(kill), Some(at)) if kill.deadline() <= at => {}
+            (kill, Some(at)) => *kill = Some(Box::pin(tokio::time::sleep_until(at))),
         }
         // Programs may take a second `TERM` for impatience.
         let first = !std::mem::replace(&mut self.begun, true);
@@ -435,7 +437,7 @@ impl Sender {
                         }
                         // What was accepted before still goes out, as through a pipe.
                         let _ = self.outbox.close();
-                        let patience = how.map_or(RELEASE_GRACE, |how| how.grace + KILL_GRACE);
+                        let patience = how.map_or(RELEASE_GRACE, |how| how.grace.saturating_add(KILL_GRACE));
                         grace = Some(Box::pin(tokio::time::sleep(patience)));
                     }
                     Some(Control::Release(_)) => {}

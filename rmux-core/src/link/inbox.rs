@@ -326,23 +326,27 @@ impl Inbox {
         .await
     }
 
-    /// The expected records, once the last has come; `None` if it will not come.
+    /// Waits until the last of the expected records has come, or will not come.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(crate) async fn records(&self) -> Option<Records> {
+    pub(crate) async fn until_recorded(&self) {
         until(&self.0.news, || {
-            let mut state = self.state();
+            let state = self.state();
             let over = state.streams[Stream::Stderr as usize].eof
                 || state.failed.is_some()
                 || state.end.is_some();
-            match &mut state.records {
-                Some(scan) if scan.is_whole() => Some(Some(scan.take())),
-                Some(_) if !over => None,
-                _ => Some(None),
-            }
+            let awaited = (state.records.as_ref()).is_some_and(|scan| !scan.is_whole());
+            (over || !awaited).then_some(())
         })
-        .await
+        .await;
+    }
+
+    /// The expected records, where the last has come, once.
+    pub(crate) fn take_records(&self) -> Option<Records> {
+        let scan = &mut self.state().records;
+        let whole = scan.as_mut().filter(|scan| scan.is_whole());
+        whole.map(RecordScan::take)
     }
 }
 

@@ -1,14 +1,16 @@
 //! A remote command that runs.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::Session;
 use super::capture::{Captures, OutputLimit};
-use super::context::Turn;
+use super::context::{self, Turn};
 use super::exit::{ExitStatus, Output, Signal, Stopped};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
@@ -64,6 +66,18 @@ impl Child {
     /// Cancel safe.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
+        self.ended().await
+    }
+
+    /// Waits for the end as [`wait`](Self::wait) does, but leaves standard input as it is. Others may
+    /// signal, stop or resize the command meanwhile.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn ended(&self) -> Result<ExitStatus> {
         let exit = self.exit().await;
         let kept = match &exit {
             Ok(status) => self.keep_state(status).await,
@@ -74,19 +88,22 @@ impl Child {
     }
 
     /// Gives its context what its shell tells, and the turn to the next command.
-    async fn keep_state(&mut self, status: &ExitStatus) -> Result<()> {
-        let kept = self.turn.get_mut().unwrap_or_else(|e| e.into_inner());
-        let Some(turn) = &*kept else {
+    async fn keep_state(&self, status: &ExitStatus) -> Result<()> {
+        let inbox = self.running.channel.inbox();
+        let tells = (self.turn().as_ref()).is_some_and(|turn| turn.tells(status));
+        if tells {
+            context::told(inbox).await;
+        }
+        // One of those who wait finds it, and it may have been stopped meanwhile.
+        let Some(turn) = self.turn().take() else {
             return Ok(());
         };
-        let told = turn.told(self.running.channel.inbox(), status).await;
-        let host = &self.session.host().name;
-        match (kept.take(), told) {
-            (Some(turn), Some(records)) => turn
-                .keep(&records, status)
-                .map_err(|error| error.with_host(host)),
-            _ => Ok(()),
-        }
+        let kept = turn.keep(inbox, status);
+        kept.map_err(|error| error.with_host(&self.session.host().name))
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn exit(&self) -> Result<ExitStatus> {
@@ -190,6 +207,10 @@ impl Child {
     /// # Cancel safety
     /// Cancel safe: the command is ended all the same.
     pub async fn stop(&self, grace: Duration) -> Result<Stopped> {
+        // What it leaves is not kept, whoever waits for its end.
+        if let Some(turn) = &mut *self.turn() {
+            turn.give_up();
+        }
         let verdict = self.running.stop(grace);
         let limit = grace.saturating_add(CONFIRM_LIMIT);
         let (exit, verdict) = futures_util::future::join(
@@ -204,8 +225,8 @@ impl Child {
         };
         match exit {
             Ok(Ok(status)) => {
-                // What it leaves is not kept, and the next may begin.
-                drop(self.turn.lock().unwrap_or_else(|e| e.into_inner()).take());
+                // The next may begin.
+                drop(self.turn().take());
                 Ok(Stopped { status, remote_end })
             }
             Ok(Err(error)) => Err(error.with_remote_end(remote_end)),
@@ -260,7 +281,7 @@ impl Child {
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     input: Option<JoinHandle<()>>,
-    outputs: Vec<JoinHandle<()>>,
+    outputs: Vec<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl Copies {
@@ -277,23 +298,23 @@ impl Copies {
         mut remote: impl AsyncRead + Unpin + Send + 'static,
         mut local: impl AsyncWrite + Unpin + Send + 'static,
     ) {
-        self.outputs.push(tokio::spawn(async move {
+        let copying = tokio::spawn(async move {
             let _ = tokio::io::copy(&mut remote, &mut local).await;
             let _ = local.flush().await;
-        }));
+        });
+        self.outputs.push(copying.map(drop).boxed().shared());
     }
 
     /// Waits until all output is written. Nobody reads the input any more.
-    async fn finish(&mut self) {
-        while let Some(output) = self.outputs.last_mut() {
-            let _ = output.await;
-            self.outputs.pop();
+    async fn finish(&self) {
+        for output in &self.outputs {
+            output.clone().await;
         }
         self.stop_input();
     }
 
-    fn stop_input(&mut self) {
-        if let Some(input) = self.input.take() {
+    fn stop_input(&self) {
+        if let Some(input) = &self.input {
             input.abort();
         }
     }

@@ -225,6 +225,10 @@ impl Command {
     /// [`Child::wait_with_output`] keep, and what becomes of the rest. Default: an error beyond
     /// 1 GiB.
     ///
+    /// Streams that the caller reads have none: what is not read yet is bounded by
+    /// [`Config::memory_budget`](crate::Config::memory_budget) and
+    /// [`Config::spill_limit`](crate::Config::spill_limit), and what is read is the caller's.
+    ///
     /// A limit that was set here and may end the command has it started so that its process group
     /// can be ended on any server, as [`kill_on_drop`](Self::kill_on_drop) does.
     pub fn output_limit(&mut self, limit: OutputLimit) -> &mut Self {
@@ -302,6 +306,11 @@ impl Command {
     /// What is to be sent as standard input.
     pub(crate) fn given_input(&self) -> Bytes {
         self.input.clone()
+    }
+
+    /// How long it has from `TERM` to `KILL`.
+    pub(crate) fn given_grace(&self) -> Duration {
+        self.kill_grace
     }
 
     /// Whether losing the child must end the command.

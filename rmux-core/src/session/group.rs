@@ -15,6 +15,8 @@ use crate::quote;
 /// The status by which the script of [`stop`] says that nothing of the group is left. No shell and
 /// no `kill` ends with it by itself.
 const GONE: u32 = 97;
+/// The longest grace, in hundredths of a second: half a year, which any shell can count.
+const LONGEST_GRACE: u128 = 180 * 24 * 3600 * 100;
 /// How long the processes of a killed group may take to disappear, in hundredths of a second.
 const AFTER_KILL: u128 = 300;
 
@@ -46,7 +48,7 @@ pub(super) fn signal(pid: u32, signal: &Signal, alone: bool) -> Vec<u8> {
 /// Where the id leads no group, and `alone` says that it is still its own, the process alone gets
 /// the signals; what it has started cannot be found then.
 pub(super) fn stop(pid: u32, grace: Duration, alone: bool) -> Vec<u8> {
-    let grace = grace.as_millis() / 10;
+    let grace = (grace.as_millis() / 10).min(LONGEST_GRACE);
     let mut script = asking(pid);
     // Fractions of a second are an extension of `sleep`.
     script += "gone() { t=0; while there; do [ $t -lt $1 ] || return 1; \

@@ -176,12 +176,8 @@ async fn request(case: &Case, sshd: &Sshd, session: &Session) -> Result<(Output,
     if let Some(timeout) = case.request.timeout {
         command.timeout(timeout);
     }
-    if let Some((most, excess)) = case.request.limit {
-        command.output_limit(match excess {
-            Excess::Error => OutputLimit::Error(most),
-            Excess::Truncate => OutputLimit::Truncate(most),
-            Excess::Spill => OutputLimit::Spill(most),
-        });
+    if let Some(limit) = case.request.limit {
+        command.output_limit(output_limit(limit));
     }
     if let Some(input) = &case.request.stdin {
         // An empty input is an input: it is sent and ended, not left out.
@@ -245,5 +241,14 @@ async fn connect(target: Target, sshd: &Sshd) -> Result<Session, Error> {
             Session::connect("127.0.0.1", stranger).await
         }
         other => panic!("this runner does not know the target {other:?}"),
+    }
+}
+
+/// How much of what a command writes is kept, as a case has it.
+fn output_limit((most, excess): (u64, Excess)) -> OutputLimit {
+    match excess {
+        Excess::Error => OutputLimit::Error(most),
+        Excess::Truncate => OutputLimit::Truncate(most),
+        Excess::Spill => OutputLimit::Spill(most),
     }
 }

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
+use futures_util::future::join;
 use rmux_core::{ErrorKind, OutputLimit, RemoteEnd, ShellContext, Stdio};
 use rmux_testkit::sshd::Sshd;
 
@@ -350,6 +351,31 @@ async fn a_child_holds_its_context_until_it_was_waited_for_and_forks_go_on() {
     assert_eq!(prints(&context, "pwd").await, "/usr\n");
     drop(child);
     eventually(LIMIT, "nothing is left", || !runs("6131")).await;
+}
+
+#[tokio::test]
+async fn a_child_that_is_stopped_while_others_wait_leaves_nothing_and_one_that_ends_does() {
+    let sshd = Sshd::start();
+    let session = session(&sshd).await;
+    let context = session.context();
+    prints(&context, "cd /usr").await;
+    let line = "trap 'exit 5' TERM; cd /; echo ready; sleep 6132 & wait";
+    let mut child = (context.shell(line).kill_on_drop(true).spawn().await).unwrap();
+    let ready = child.stdout.as_mut().unwrap().chunk();
+    let ready = within(LIMIT, "that it runs", ready).await.unwrap();
+    assert_eq!(ready.as_deref(), Some(&b"ready\n"[..]));
+    let both = join(child.ended(), child.stop(Duration::from_secs(60)));
+    let (exit, stopped) = within(LIMIT, "its end", both).await;
+    assert_eq!(exit.unwrap().code(), Some(5));
+    assert_eq!(stopped.unwrap().remote_end, RemoteEnd::Confirmed);
+    assert_eq!(prints(&context, "pwd").await, "/usr\n");
+
+    // All who wait for it are told, and what it leaves is kept once.
+    let child = context.shell("cd lib; exit 3").spawn().await.unwrap();
+    let all = within(LIMIT, "its end", join(child.ended(), child.ended())).await;
+    let (one, other) = (all.0.unwrap(), all.1.unwrap());
+    assert_eq!((one.code(), other.code()), (Some(3), Some(3)));
+    assert_eq!(prints(&context, "pwd").await, "/usr/lib\n");
 }
 
 #[tokio::test]

@@ -73,6 +73,11 @@ async fn a_stopped_child_tells_its_status_and_the_end_of_its_group() {
     let again = within(LIMIT, "stop", child.stop(Duration::ZERO)).await;
     assert_eq!(again.unwrap(), stopped);
 
+    // A grace may be longer than anybody can count.
+    let child = ready(&session, &polite("6210"), true).await;
+    let stopped = within(LIMIT, "stop", child.stop(Duration::MAX)).await;
+    assert_eq!(stopped.unwrap().status.code(), Some(5));
+
     // Without a grace it is killed at once.
     let child = ready(&session, &stubborn("6204"), true).await;
     let stopped = within(LIMIT, "stop", child.stop(Duration::ZERO))

@@ -37,6 +37,7 @@ class PopenOptions(TypedDict, total=False):
     stderr: Optional[int]
     env: Optional[Env]
     cwd: Optional[Word]
+    kill_grace: Optional[float]
     lane: Lane
     expected_size: Optional[int]
 

@@ -6,11 +6,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import threading
-import time
 import warnings
-import weakref
-from typing import Any, NoReturn, SupportsIndex
+from typing import NoReturn, SupportsIndex
 
 from rmux import _rmux
 from rmux._errors import Error
@@ -42,34 +39,21 @@ def warn_unclosed(handle: Handle, is_open: bool) -> None:
         warnings.warn(f"unclosed {handle!r}", ResourceWarning, source=handle, stacklevel=3)
 
 
-#: All sessions and pools of either twin that nobody has let go of.
-_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
-_pools: weakref.WeakSet[Any] = weakref.WeakSet()
-#: Held to add one and to list them: a set that is being listed must not grow. Reentrant, because
-#: adding may collect garbage, which may run the program's own code.
-_lock = threading.RLock()
+#: Whether this process has sessions to close, or may have.
+_opened = False
 
 
-def opened_session(session: Handle) -> None:
-    """Has a session closed with the program."""
-    session._begin()
-    with _lock:
-        _sessions.add(session)
-
-
-def opened_pool(pool: Handle) -> None:
-    """Has the sessions of a pool closed with the program."""
-    pool._begin()
-    with _lock:
-        _pools.add(pool)
+def opened(handle: Handle) -> None:
+    """Begins a session or a pool, and has it closed with the program."""
+    global _opened
+    handle._begin()
+    _opened = True
 
 
 def _forget() -> None:
     """In a fork, what is open is the parent's."""
-    global _lock
-    _lock = threading.RLock()
-    _sessions.clear()
-    _pools.clear()
+    global _opened
+    _opened = False
 
 
 if hasattr(os, "register_at_fork"):
@@ -78,12 +62,9 @@ if hasattr(os, "register_at_fork"):
 
 @atexit.register
 def _close_all() -> None:
-    """Ends what still runs with the program, while there still is an interpreter."""
-    with _lock:
-        handles = [*_pools, *(session for session in _sessions if not session.closed)]
-    end = time.monotonic() + _EXIT_WAIT
-    for handle in handles:
-        # Each is told to close, whatever is left of the time.
+    """Ends what still runs with the program, while there still is an interpreter. A command may be all
+    that is left of its session, so these are not only those that somebody has."""
+    if _opened:
         with contextlib.suppress(Error):
-            handle._native.close().wait(max(end - time.monotonic(), 0.01))
+            _rmux.close_all(_EXIT_WAIT).wait()
     _rmux.stop_delivery()

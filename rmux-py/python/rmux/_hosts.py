@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, AnyStr, Generic, NamedTuple, Optional, Union
 
 from rmux import _command
-from rmux._command import Args, CompletedProcess, Data, Env, Text, Word
-from rmux._errors import Error
-from rmux._outcome import completed
+from rmux._command import Args, CompletedProcess, Data, Env, OnExcess, Text, Word
+from rmux._errors import CommandTimedOut, Error, LimitExceeded
+from rmux._outcome import completed, decode_part
 
 if TYPE_CHECKING:
     from rmux import _rmux
@@ -56,6 +56,8 @@ class Many(NamedTuple):
     input: Optional[bytes]
     env: list[tuple[bytes, bytes]]
     cwd: Optional[bytes]
+    kill_grace: Optional[float]
+    output_limit: Optional[tuple[int, str]]
     verbatim: bool
     limit: int
     ordered: bool
@@ -72,6 +74,9 @@ def many(
     input: Union[str, Data, None],
     env: Optional[Env],
     cwd: Optional[Word],
+    kill_grace: Optional[float],
+    max_output: Optional[int],
+    on_excess: OnExcess,
     verbatim: bool,
     limit: int,
     ordered: bool,
@@ -88,6 +93,8 @@ def many(
         _command.stdin_bytes(input, codec),
         _command.variables(env),
         _command.directory(cwd),
+        kill_grace,
+        _command.limit(max_output, on_excess),
         verbatim,
         max(limit, 1),
         ordered,
@@ -101,6 +108,8 @@ def result(args: Args, codec: Optional[Text], told: tuple[Any, ...]) -> HostResu
     """The result that the native half tells."""
     index, host, ended, error = told
     done = None if ended is None else completed(args, ended, codec, False, host)
+    if isinstance(error, (CommandTimedOut, LimitExceeded)):
+        decode_part(error, codec)
     return HostResult(index, host, done, error)
 
 

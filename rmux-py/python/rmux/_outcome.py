@@ -51,11 +51,16 @@ def told(args: Args, timeout: Optional[float], codec: Optional[Text]) -> Any:
         if isinstance(error, CommandTimedOut):
             error.cmd = args
             error.timeout = timeout or 0.0
-        if codec is not None:
-            # Only a part, which may not even be text as it stands.
-            part = Text(codec.encoding, "replace")
-            error.stdout, error.stderr = (
-                None if data is None else part.decode(data, False)
-                for data in (error.stdout, error.stderr)
-            )
+        decode_part(error, codec)
         raise
+
+
+def decode_part(error: Any, codec: Optional[Text]) -> None:
+    """Makes text of what a command had written that was ended, where text is wanted."""
+    if codec is not None:
+        # Only a part, which may not even be text as it stands.
+        part = Text(codec.encoding, "replace")
+        error.stdout, error.stderr = (
+            None if data is None else part.decode(data, False)
+            for data in (error.stdout, error.stderr)
+        )

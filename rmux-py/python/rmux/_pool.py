@@ -9,8 +9,8 @@ from typing import Any, Literal, Optional, Union, overload
 
 from rmux import _events, _hosts, _prompts, _rmux, _settings, _stats
 from rmux._background import Background, in_a_thread
-from rmux._command import Args, Data, Env, Text, Word
-from rmux._handle import Handle, opened_pool
+from rmux._command import Args, Data, Env, OnExcess, Text, Word
+from rmux._handle import Handle, opened
 from rmux._hosts import HostResults
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -131,7 +131,7 @@ class Pool(Handle):
             max_connections_per_host=max_connections_per_host,
             acquire_timeout=acquire_timeout,
         )
-        opened_pool(self)
+        opened(self)
 
     def session(self, host: str) -> Session:
         """The session of ``host``, which may be ``name``, ``user@name`` or
@@ -155,6 +155,9 @@ class Pool(Handle):
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -174,6 +177,9 @@ class Pool(Handle):
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -193,6 +199,9 @@ class Pool(Handle):
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -211,6 +220,9 @@ class Pool(Handle):
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -220,7 +232,8 @@ class Pool(Handle):
     ) -> HostResults[Any]:
         """Runs a command on many hosts, ``limit`` of them at a time, and gives an iterator of a
         :class:`HostResult` for each: in the order of ``hosts``, or as they come unless
-        ``ordered``. A host may be named several times. The command is as in :meth:`Session.run`.
+        ``ordered``. A host may be named several times. The command is as in :meth:`Session.run`, and
+        so are ``kill_grace``, ``max_output`` and ``on_excess``, for each host.
 
         A host fails if it cannot be reached, if its command cannot be run, or if that ends with
         another exit status than 0. With ``fail_fast`` the first one that fails ends all; the others
@@ -239,6 +252,9 @@ class Pool(Handle):
             input=input,
             env=env,
             cwd=cwd,
+            kill_grace=kill_grace,
+            max_output=max_output,
+            on_excess=on_excess,
             verbatim=verbatim,
             limit=limit,
             ordered=ordered,

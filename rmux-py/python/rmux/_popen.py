@@ -14,6 +14,9 @@ from rmux._handle import Handle, warn_unclosed
 #: How long leaving a block by an exception waits for the command that it killed, in seconds.
 _KILL_WAIT = 5.0
 
+#: How long a command has from SIGTERM to SIGKILL unless it is told otherwise, in seconds.
+KILL_GRACE = 2.0
+
 
 class Popen(Handle, Generic[AnyStr]):
     """A command that runs on a session.
@@ -41,11 +44,13 @@ class Popen(Handle, Generic[AnyStr]):
         text: Optional[Text],
         bufsize: int,
         host: str,
+        kill_grace: Optional[float],
     ) -> None:
         child, stdin, stdout, stderr = native
         self.args = args
         self.host = host
         self._child = child
+        self._kill_grace = KILL_GRACE if kill_grace is None else kill_grace
         self._text = text
         self._read_ahead: Optional[tuple[Any, Any]] = None
         self._returncode: Optional[int] = None
@@ -126,14 +131,14 @@ class Popen(Handle, Generic[AnyStr]):
         if self._returncode is None:
             self._child.kill()
 
-    def stop(self, grace: float = 2.0) -> bool:
+    def stop(self, grace: Optional[float] = None) -> bool:
         """Ends the command and waits for that: its process group gets SIGTERM, and SIGKILL if some
-        of it is left after ``grace`` seconds. Returns whether the remote has confirmed that nothing
-        of the group is left, which it cannot for one with a terminal. Processes that left the
-        group, as with ``setsid``, are out of reach."""
+        of it is left after ``grace`` seconds, which are its ``kill_grace`` unless given. Returns
+        whether the remote has confirmed that nothing of the group is left, which it cannot for one
+        with a terminal. Processes that left the group, as with ``setsid``, are out of reach."""
         if self._returncode is not None:
             return False
-        code, signal, confirmed = self._child.stop(grace).wait()
+        code, signal, confirmed = self._child.stop(self._kill_grace if grace is None else grace).wait()
         self._end((code, signal))
         return bool(confirmed)
 

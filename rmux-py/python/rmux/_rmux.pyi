@@ -25,6 +25,7 @@ __all__ = [
     "ShellContext",
     "Transfer",
     "Writer",
+    "close_all",
     "connect",
     "resolve",
     "start_logging",
@@ -33,6 +34,7 @@ __all__ = [
 
 def start_logging() -> None: ...
 def stop_delivery() -> None: ...
+def close_all(timeout: float) -> Operation: ...
 def connect(host: str, wanted: Wanted, connecting: Connecting) -> Operation: ...
 def resolve(host: str, wanted: Wanted) -> Operation: ...
 
@@ -120,6 +122,7 @@ class Session:
         env: list[tuple[bytes, bytes]],
         cwd: bytes | None,
         pty: tuple[str, int, int, bool] | None,
+        kill_grace: float | None,
         verbatim: bool,
         bulk: tuple[int | None] | None,
         context: ShellContext | None,

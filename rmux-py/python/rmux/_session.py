@@ -28,7 +28,7 @@ from rmux._dropped import Dropped
 from rmux._errors import Error
 from rmux._files import Files
 from rmux._forward import Reaching
-from rmux._handle import Handle, opened_session, warn_unclosed
+from rmux._handle import Handle, opened, warn_unclosed
 from rmux._names import Name, encode
 from rmux._outcome import completed, terminal, told
 from rmux._path import RemotePath
@@ -176,7 +176,7 @@ class Session(Reaching, Handle):
         self._pooled = pooled
         self._host = _settings.host_of(native)
         self._files = Files(native.files)
-        opened_session(self)
+        opened(self)
 
     @property
     def host(self) -> Host:
@@ -435,6 +435,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -454,6 +455,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -473,6 +475,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -491,6 +494,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -502,8 +506,13 @@ class Session(Reaching, Handle):
         """Starts a command and returns while it runs.
 
         Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
-        it in a terminal, where standard error is part of standard output. ``verbatim``, ``lane``
-        and ``expected_size`` are as in :meth:`run`.
+        it in a terminal, where standard error is part of standard output. ``kill_grace`` is how many
+        seconds the command has from SIGTERM to SIGKILL where it is let go of, 2 unless given.
+        ``verbatim``, ``lane`` and ``expected_size`` are as in :meth:`run`.
+
+        There is no limit on the output, which you read: what you have not read yet is kept, 8 MiB of
+        it in memory and the rest in a file without a name, up to 1 GiB. Beyond that reading raises
+        :class:`LimitExceeded`.
         """
         return self._popen(
             None,
@@ -514,6 +523,7 @@ class Session(Reaching, Handle):
             env=env,
             cwd=cwd,
             pty=pty,
+            kill_grace=kill_grace,
             verbatim=verbatim,
             lane=lane,
             expected_size=expected_size,
@@ -534,6 +544,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -552,11 +563,14 @@ class Session(Reaching, Handle):
             env=_command.variables(env),
             cwd=_command.directory(cwd),
             pty=terminal(pty),
+            kill_grace=kill_grace,
             verbatim=verbatim,
             bulk=_command.bulk(lane, expected_size, host),
             context=context,
         ).wait()
-        return Popen(args, native, text=codec, bufsize=bufsize, host=host)
+        return Popen(
+            args, native, text=codec, bufsize=bufsize, host=host, kill_grace=kill_grace
+        )
 
     def close(self) -> None:
         """Closes the connection, for all who share it. Commands that still run are cut off. May be

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::pooling::SERVERS;
-use super::{End, Kind, of_kind};
+use super::{End, Excess, Kind, of_kind};
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Case {
     pub shell: String,
     /// What it reads.
     pub stdin: String,
+    /// How much to keep of each output, and what becomes of the rest.
+    pub output_limit: Option<(u64, Excess)>,
     /// How many hosts are at work at a time; none means the default.
     pub limit: Option<usize>,
     /// Whether results come in the order of the hosts.
@@ -47,8 +49,10 @@ pub struct Case {
 pub struct Expect {
     /// How it ends.
     pub end: End,
-    /// What it writes to standard output.
+    /// What it writes to standard output, as far as that is kept.
     pub stdout: String,
+    /// How many bytes of it are dropped.
+    pub stdout_dropped: u64,
 }
 
 /// All cases, ordered by file.
@@ -81,6 +85,9 @@ struct RawRequest {
     shell: String,
     #[serde(default)]
     stdin: String,
+    max_output: Option<u64>,
+    #[serde(default)]
+    on_excess: Excess,
     limit: Option<usize>,
     #[serde(default = "yes")]
     ordered: bool,
@@ -109,6 +116,8 @@ struct RawResult {
     error: Option<String>,
     #[serde(default)]
     stdout: String,
+    #[serde(default)]
+    stdout_dropped: u64,
 }
 
 impl RawCase {
@@ -130,6 +139,7 @@ impl RawCase {
             Ok(Expect {
                 end,
                 stdout: raw.stdout,
+                stdout_dropped: raw.stdout_dropped,
             })
         });
         Ok(Case {
@@ -139,6 +149,7 @@ impl RawCase {
             run: request.run,
             shell: request.shell,
             stdin: request.stdin,
+            output_limit: request.max_output.map(|most| (most, request.on_excess)),
             limit: request.limit,
             ordered: request.ordered,
             fail_fast: request.fail_fast,

@@ -19,7 +19,7 @@ use super::Session;
 use super::command::Command;
 use super::exit::ExitStatus;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Flaw, Inbox, Records};
+use crate::link::{Flaw, Inbox};
 use state::Left;
 pub(super) use state::State;
 
@@ -222,6 +222,14 @@ impl Kept {
     }
 }
 
+/// Waits for what the shell of a command that has ended tells.
+///
+/// # Cancel safety
+/// Cancel safe.
+pub(super) async fn told(inbox: &Inbox) {
+    let _ = tokio::time::timeout(LATE, inbox.until_recorded()).await;
+}
+
 /// One command's turn.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -236,19 +244,22 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for what the shell of a command that has ended tells, where it does.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(super) async fn told(&self, inbox: &Inbox, status: &ExitStatus) -> Option<Records> {
-        if !self.tells || status.signal().is_some() {
-            return None;
-        }
-        tokio::time::timeout(LATE, inbox.records()).await.ok()?
+    /// Whether the shell of a command that has ended so tells what it leaves.
+    pub(super) fn tells(&self, status: &ExitStatus) -> bool {
+        self.tells && status.signal().is_none()
     }
 
-    /// Keeps what the shell has told.
-    pub(super) fn keep(self, records: &Records, status: &ExitStatus) -> Result<()> {
+    /// What the shell tells is not to be kept.
+    pub(super) fn give_up(&mut self) {
+        self.tells = false;
+    }
+
+    /// Keeps what the shell has told, where it does.
+    pub(super) fn keep(self, inbox: &Inbox, status: &ExitStatus) -> Result<()> {
+        let told = self.tells(status).then(|| inbox.take_records());
+        let Some(records) = told.flatten() else {
+            return Ok(());
+        };
         let refuse = |kind, why: &str| {
             let what = format!(
                 "the command has ended ({status}), but what its shell leaves cannot be kept: {why}; \
@@ -269,7 +280,7 @@ impl Turn {
             Some(Flaw::TooLong) => return too_long(),
             Some(Flaw::Torn) => return torn(),
         }
-        let Some(left) = Left::read(records, &self.token) else {
+        let Some(left) = Left::read(&records, &self.token) else {
             return torn();
         };
         let mut state = self.kept.state();

@@ -58,9 +58,14 @@ async fn check(case: &Case, servers: &BTreeMap<&str, Sshd>) -> Result<(), String
         fan_out = fan_out.deadline(deadline);
     }
     let (line, input) = (case.shell.clone(), case.stdin.clone());
+    let output_limit = case.output_limit;
     let outputs = fan_out.run(move |session| {
         let mut command = session.shell(&line);
-        command.input(input.clone()).clone()
+        command.input(input.clone());
+        if let Some(limit) = output_limit {
+            command.output_limit(super::output_limit(limit));
+        }
+        command
     });
     let mut outputs: Vec<HostOutput> = outputs.collect().await;
     if !case.ordered {
@@ -70,16 +75,19 @@ async fn check(case: &Case, servers: &BTreeMap<&str, Sshd>) -> Result<(), String
         return Err(format!("{} results", outputs.len()));
     }
     for (index, (output, expect)) in outputs.iter().zip(&case.expect).enumerate() {
-        let (end, stdout) = match &output.result {
-            Err(error) => (End::Error(error.kind().code().to_owned()), String::new()),
+        let (end, stdout, dropped) = match &output.result {
+            Err(error) => {
+                let end = End::Error(error.kind().code().to_owned());
+                (end, error.partial_stdout().unwrap_or_default(), 0)
+            }
             Ok(done) => {
                 let code = done.status.code().ok_or("a signal")?;
-                let stdout = String::from_utf8_lossy(&done.stdout);
-                (End::Code(code), stdout.into_owned())
+                (End::Code(code), &done.stdout[..], done.stdout_dropped)
             }
         };
         let named = output.index == index && *output.host == *case.run[index];
-        if !named || end != expect.end || stdout != expect.stdout {
+        let wrote = stdout == expect.stdout.as_bytes() && dropped == expect.stdout_dropped;
+        if !named || end != expect.end || !wrote {
             return Err(format!("{output:?} instead of {expect:?}"));
         }
     }

@@ -11,8 +11,8 @@ from typing import Any, Literal, Optional, TypeVar, Union, overload
 
 from rmux import _hosts, _prompts, _rmux, _settings, _stats
 from rmux._background import Background
-from rmux._command import Args, Data, Env, Text, Word
-from rmux._handle import Handle, opened_pool
+from rmux._command import Args, Data, Env, OnExcess, Text, Word
+from rmux._handle import Handle, opened
 from rmux._prompts import (
     AgentKeyPrompt,
     HostKeyPrompt,
@@ -127,7 +127,7 @@ class Pool(Handle):
             max_connections_per_host=max_connections_per_host,
             acquire_timeout=acquire_timeout,
         )
-        opened_pool(self)
+        opened(self)
 
     def session(self, host: str) -> Opening[Session]:
         """The session of ``host``: ``await`` it, or enter it with ``async with``, which gives it
@@ -152,6 +152,9 @@ class Pool(Handle):
         text: Literal[False] = False,
         encoding: None = None,
         errors: None = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -171,6 +174,9 @@ class Pool(Handle):
         text: Literal[True],
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -190,6 +196,9 @@ class Pool(Handle):
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -208,6 +217,9 @@ class Pool(Handle):
         text: bool = False,
         encoding: Optional[str] = None,
         errors: Optional[str] = None,
+        kill_grace: Optional[float] = None,
+        max_output: Optional[int] = None,
+        on_excess: OnExcess = "error",
         verbatim: bool = False,
         limit: int = 32,
         ordered: bool = True,
@@ -236,6 +248,9 @@ class Pool(Handle):
             input=input,
             env=env,
             cwd=cwd,
+            kill_grace=kill_grace,
+            max_output=max_output,
+            on_excess=on_excess,
             verbatim=verbatim,
             limit=limit,
             ordered=ordered,

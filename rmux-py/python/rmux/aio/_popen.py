@@ -11,7 +11,7 @@ from rmux import _command, _rmux
 from rmux._command import Args, Text
 from rmux._errors import Error
 from rmux._handle import Handle, warn_unclosed
-from rmux._popen import is_running
+from rmux._popen import KILL_GRACE, is_running
 from rmux.aio._settle import settle
 from rmux.aio._streams import StreamReader, StreamWriter
 
@@ -40,11 +40,13 @@ class Popen(Handle, Generic[AnyStr]):
         *,
         text: Optional[Text],
         host: str,
+        kill_grace: Optional[float],
     ) -> None:
         child, stdin, stdout, stderr = native
         self.args = args
         self.host = host
         self._child = child
+        self._kill_grace = KILL_GRACE if kill_grace is None else kill_grace
         self._returncode: Optional[int] = None
         self._signal: Optional[str] = None
         self.stdin = None if stdin is None else StreamWriter(stdin, child, text)
@@ -121,14 +123,14 @@ class Popen(Handle, Generic[AnyStr]):
         if self._returncode is None:
             self._child.kill()
 
-    async def stop(self, grace: float = 2.0) -> bool:
+    async def stop(self, grace: Optional[float] = None) -> bool:
         """Ends the command and waits for that: its process group gets SIGTERM, and SIGKILL if some
-        of it is left after ``grace`` seconds. Returns whether the remote has confirmed that nothing
-        of the group is left, which it cannot for one with a terminal. Processes that left the
-        group, as with ``setsid``, are out of reach."""
+        of it is left after ``grace`` seconds, which are its ``kill_grace`` unless given. Returns
+        whether the remote has confirmed that nothing of the group is left, which it cannot for one
+        with a terminal. Processes that left the group, as with ``setsid``, are out of reach."""
         if self._returncode is not None:
             return False
-        code, signal, confirmed = await settle(self._child.stop(grace))
+        code, signal, confirmed = await settle(self._child.stop(self._kill_grace if grace is None else grace))
         self._end((code, signal))
         return bool(confirmed)
 

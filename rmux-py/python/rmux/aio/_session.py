@@ -1,3 +1,4 @@
+# long: the keywords of each call are written out, for editors and type checkers.
 """The asyncio half of the twins: a session to await."""
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rmux._command import (
     Word,
 )
 from rmux._errors import Error
-from rmux._handle import Handle, opened_session, warn_unclosed
+from rmux._handle import Handle, opened, warn_unclosed
 from rmux._names import Name, encode
 from rmux._prompts import (
     AgentKeyPrompt,
@@ -171,7 +172,7 @@ class Session(Reaching, Handle):
         self._pooled = pooled
         self._host = _settings.host_of(native)
         self._files = Files(native.files)
-        opened_session(self)
+        opened(self)
 
     @property
     def host(self) -> Host:
@@ -423,6 +424,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -441,6 +443,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -459,6 +462,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -476,6 +480,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -486,8 +491,10 @@ class Session(Reaching, Handle):
         """Starts a command: ``await`` it, or enter it with ``async with``.
 
         Streams are :data:`PIPE`, :data:`DEVNULL`, or None for that of this process. ``pty`` runs
-        it in a terminal, where standard error is part of standard output. ``lane`` and
-        ``expected_size`` are those of :meth:`run`.
+        it in a terminal, where standard error is part of standard output. ``kill_grace`` is how many
+        seconds the command has from SIGTERM to SIGKILL where it is let go of, 2 unless given. ``lane``
+        and ``expected_size`` are those of :meth:`run`. See :meth:`rmux.Session.popen` for output that
+        is not read.
         """
         return Opening(
             self._popen(
@@ -499,6 +506,7 @@ class Session(Reaching, Handle):
                 env,
                 cwd,
                 pty,
+                kill_grace,
                 verbatim,
                 lane,
                 expected_size,
@@ -518,6 +526,7 @@ class Session(Reaching, Handle):
         env: Optional[Env] = None,
         cwd: Optional[Word] = None,
         pty: Union[Pty, bool] = False,
+        kill_grace: Optional[float] = None,
         verbatim: bool = False,
         lane: Lane = None,
         expected_size: Optional[int] = None,
@@ -536,12 +545,13 @@ class Session(Reaching, Handle):
                 env=_command.variables(env),
                 cwd=_command.directory(cwd),
                 pty=terminal(pty),
+                kill_grace=kill_grace,
                 verbatim=verbatim,
                 bulk=_command.bulk(lane, expected_size, host),
                 context=context,
             )
         )
-        return Popen(args, native, text=codec, host=host)
+        return Popen(args, native, text=codec, host=host, kill_grace=kill_grace)
 
     async def close(self) -> None:
         """Closes the connection, for all who share it. Commands that still run are cut off. May be
