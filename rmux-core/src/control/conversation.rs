@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use rmux_proto::mux::SessionRequest;
@@ -18,6 +19,8 @@ use crate::session::{Child, ChildStdin, Command, Pty, Session};
 
 /// How many typed bytes may wait for a remote that takes none.
 const MOST_WAITING: usize = 64 << 10;
+/// How long a client's terminal may take to show that its user has ended the conversation.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The course of a conversation, which ends with the command's exit status once all of its output is
 /// written; with none where it had none.
@@ -114,6 +117,7 @@ impl Talk {
             feed.await;
             std::future::pending::<()>().await;
         });
+        let mut is_over = false;
         let all = {
             let output = async {
                 let mut is_read = true;
@@ -147,7 +151,8 @@ impl Talk {
                             say(&stderr, &line).await;
                         }
                         if pressed == Escape::End {
-                            return None;
+                            is_over = true;
+                            break false;
                         }
                     }
                 }
@@ -156,6 +161,11 @@ impl Talk {
                 }
             }
         };
+        if is_over {
+            // The client is gone as soon as it hears of the end, and its terminal put back.
+            let _ = tokio::time::timeout(LAST_WORDS, stderr.finish()).await;
+            return None;
+        }
         if !all {
             // Nobody reads the output: the command is let go of, and hears of it when it writes.
             return None;

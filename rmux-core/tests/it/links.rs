@@ -73,9 +73,10 @@ async fn a_thousand_commands_at_once_over_one_connection_begin_in_order() {
     let session = connect(config(&sshd).max_links(1)).await;
     let order = many(&session, 1000, folder.path()).await;
     assert_eq!(sshd.connections_accepted(), 1);
-    // Ten run at a time, so each may be overtaken by those beside it, and by no other.
+    // Ten run at a time, so nobody comes before more than those beside him. How many pass one that
+    // the system lets wait is not bounded.
     for (place, number) in order.iter().enumerate() {
-        assert!(number.abs_diff(place) < 40, "{number} was at {place}");
+        assert!(*number < place + 40, "{number} was at {place}");
     }
     session.close().await;
     eventually(LIMIT, "nothing is left", || sshd.processes() == 0).await;

@@ -16,9 +16,9 @@ fn server(max_sessions: &str) -> Sshd {
     builder.unprivileged().start()
 }
 
-/// A child that has said that it is ready.
+/// A child whose line has said that it is ready.
 async fn ready(session: &Session, line: &str, guarded: bool) -> Child {
-    let mut command = session.shell(format!("echo ready; {line}"));
+    let mut command = session.shell(line);
     let mut child = command.kill_on_drop(guarded).spawn().await.unwrap();
     let mut word = [0; 6];
     let stdout = child.stdout.as_mut().unwrap();
@@ -37,7 +37,7 @@ fn by(signal: &str) -> Option<Signal> {
 async fn without_a_channel_to_spare_a_group_ends_by_its_own_and_that_is_confirmed() {
     let sshd = server("1");
     let session = connect(config(&sshd).max_links(1)).await;
-    let child = ready(&session, "sleep 7801 & sleep 7801", true).await;
+    let child = ready(&session, "echo ready; sleep 7801 & sleep 7801", true).await;
     let stopped = within(LIMIT, "stop", child.stop(LIMIT)).await.unwrap();
     assert_eq!(stopped.status.signal().cloned(), by("TERM"));
     assert_eq!(stopped.remote_end, RemoteEnd::Confirmed);
@@ -67,7 +67,7 @@ async fn a_command_that_is_sent_as_it_is_ends_by_its_own_channel() {
     assert_eq!(stopped.remote_end, RemoteEnd::Unconfirmed);
     // One that is let go of, and one that does not obey.
     drop(command.spawn().await.unwrap());
-    let line = "trap '' TERM; while :; do sleep 7804; done";
+    let line = "trap '' TERM; echo ready; while :; do sleep 7804; done";
     let child = ready(&session, line, false).await;
     let stopped = within(LIMIT, "stop", child.stop(Duration::from_millis(100))).await;
     assert_eq!(stopped.unwrap().status.signal().cloned(), by("KILL"));
@@ -121,8 +121,8 @@ async fn all_channels_are_stalled_and_the_next_caller_is_served_when_one_ends() 
 async fn the_host_has_no_room_for_another_process() {
     let sshd = server("10");
     let session = connect(config(&sshd).max_links(1)).await;
-    let guarded = ready(&session, "sleep 7806 & wait", true).await;
-    let dropped = ready(&session, "exec sleep 7807", true).await;
+    let guarded = ready(&session, "echo ready; sleep 7806 & wait", true).await;
+    let dropped = ready(&session, "echo ready; exec sleep 7807", true).await;
 
     // The server itself cannot start one.
     if !sshd.limit_processes(Some(0)) {
@@ -149,7 +149,7 @@ async fn the_host_has_no_room_for_another_process() {
     sshd.limit_processes(None);
     let output = within(LIMIT, "a command", session.command("true").output()).await;
     assert!(output.unwrap().status.success());
-    let child = ready(&session, "sleep 7808 & wait", true).await;
+    let child = ready(&session, "echo ready; sleep 7808 & wait", true).await;
     let stopped = within(LIMIT, "stop", child.stop(Duration::ZERO)).await;
     assert_eq!(stopped.unwrap().remote_end, RemoteEnd::Confirmed);
 
