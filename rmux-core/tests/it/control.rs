@@ -198,7 +198,13 @@ async fn the_commands_of_a_master_are_obeyed_in_openssh_s_words() {
     let asked = "Stop listening request sent.\r\n".to_owned();
     assert_eq!(stop, (0, String::new(), asked));
     assert!(!served.path().exists());
-    assert_eq!(served.master.clients(), 1, "who is served is served on");
+    let only_one = || served.master.clients() == 1;
+    eventually(
+        LIMIT,
+        "who is served is served on, and nobody else",
+        only_one,
+    )
+    .await;
     served.master.close().await;
     let status = within(LIMIT, "the client", sleeping.wait()).await.unwrap();
     assert_eq!(status.code(), Some(255));
