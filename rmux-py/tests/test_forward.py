@@ -215,7 +215,7 @@ def test_figures_and_the_list(session: rmux.Session, port: int) -> None:
             assert open.from_address == "{}:{}".format(*caller.getsockname())
             forward.cut()
             assert is_cut(caller)
-    assert session.forwards() == []
+    eventually(lambda: session.forwards() == [])
     assert forward.wait_closed(fixture.PATIENCE) is None
 
 
