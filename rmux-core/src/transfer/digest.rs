@@ -83,6 +83,8 @@ impl Of<'_> {
         let mut command = remote.files.session().command("sh");
         command.args(["-c", SCRIPT, "sh"]);
         command.arg(OsStr::from_bytes(path)).arg(length.to_string());
+        // It reads for minutes, for nobody once the transfer is given up.
+        command.kill_on_drop(true);
         let output = command.output().await.ok()?;
         parsed(output.stdout.get(..64)?)
     }
