@@ -116,10 +116,19 @@ fn compare(runtime: &tokio::runtime::Runtime, wanted: &Wanted) -> ExitCode {
         figures: Vec::new(),
     };
     println!("the account's shell: {}; {}", stage.shell, weather());
+    println!(
+        "Times and memory: the peer's / rmux's. Rates: rmux's / the peer's. Above 1 rmux is better."
+    );
     for (name, run) in SECTIONS {
         if wanted.sections.is_empty() || wanted.sections.iter().any(|it| it == name) {
             let start = Instant::now();
+            let before = scene.figures.len();
             run(&mut scene);
+            // At once, since a whole run is long and may be cut short.
+            println!();
+            for line in table::lines(&scene.figures[before..]) {
+                println!("{line}");
+            }
             println!(
                 "{name}: {:.0} s; {}",
                 start.elapsed().as_secs_f64(),
@@ -128,12 +137,6 @@ fn compare(runtime: &tokio::runtime::Runtime, wanted: &Wanted) -> ExitCode {
         }
     }
     let figures = scene.figures;
-    println!(
-        "\nTimes and memory: the peer's / rmux's. Rates: rmux's / the peer's. Above 1 rmux is better.\n"
-    );
-    for line in table::lines(&figures) {
-        println!("{line}");
-    }
     let verdicts = judge::judge(&figures, scale.judged);
     for verdict in &verdicts {
         println!("{verdict}");
